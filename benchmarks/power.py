@@ -149,7 +149,7 @@ CASES = (
     Case("TPR * TNR >= 0.5", groups((0.8, 0.2)), 1.4),
     Case("0.5 * TPR + 0.5 * TNR >= 0.7", groups((0.8, 0.2)), 1.4),
     Case("PPV * TPR >= 0.5", groups((0.8, 0.2)), 1.4),
-    Case('TPR | [g == "a"] / TPR >= 0.85', groups((0.76, 0.2), (0.8, 0.2)), 1.6),
+    Case('TPR | [g == "a"] / TPR >= 0.85', groups((0.76, 0.2), (0.8, 0.2)), 1.2),
     Case(ODDS, groups((0.8, 0.1), (0.78, 0.12)), 1.3),
     Case("PR_[0] - PR_[1] <= 0.1", classes((0.35, 0.35, 0.3)), 1.5),
     Case("PPV - FPR >= 0.5", groups((0.8, 0.2)), 1.5),

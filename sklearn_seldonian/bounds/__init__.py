@@ -37,6 +37,11 @@ from sklearn_seldonian.bounds._inverse_normal import (
     InverseNormalTest,
     inverse_normal_test,
 )
+from sklearn_seldonian.bounds._part_ratio import (
+    PartRatioTest,
+    part_ratio_asymptotic_upper,
+    part_ratio_test,
+)
 from sklearn_seldonian.bounds._rate_cells import Splits
 from sklearn_seldonian.bounds._ratio import rate_ratio_certified, rate_ratio_upper
 from sklearn_seldonian.bounds._score import score_edge
@@ -61,6 +66,7 @@ __all__ = [
     "LimitsTest",
     "MeanBounds",
     "MeanStream",
+    "PartRatioTest",
     "RateCounts",
     "RateStream",
     "Splits",
@@ -80,6 +86,8 @@ __all__ = [
     "delta_method_upper",
     "divided_between_edges",
     "inverse_normal_test",
+    "part_ratio_asymptotic_upper",
+    "part_ratio_test",
     "quotient_of_totals_test",
     "rate_certified",
     "rate_p_value",

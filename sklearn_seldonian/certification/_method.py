@@ -14,6 +14,7 @@ from sklearn_seldonian.certification._fields import UNTOUCHED
 ARITHMETIC = "arithmetic"
 CLOPPER_PEARSON = "Clopper-Pearson"
 EXACT_TWO_RATE_TEST = "exact unconditional test"
+PART_RATIO = "exact part-to-whole test"
 INVERSE_NORMAL = "inverse normal combination"
 JOINT_CHERNOFF = "joint Chernoff bound"
 BETTING = "betting"
@@ -27,6 +28,7 @@ GUARANTEE_OF = {
     ARITHMETIC: "exact",
     CLOPPER_PEARSON: "exact",
     EXACT_TWO_RATE_TEST: "exact",
+    PART_RATIO: "exact",
     INVERSE_NORMAL: "finite-sample",
     JOINT_CHERNOFF: "finite-sample",
     BETTING: "finite-sample",

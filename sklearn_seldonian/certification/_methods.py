@@ -32,18 +32,22 @@ from sklearn_seldonian.certification._method import (
     EXACT_TWO_RATE_TEST,
     INVERSE_NORMAL,
     JOINT_CHERNOFF,
+    PART_RATIO,
     SCORE_TEST,
     Method,
 )
 from sklearn_seldonian.certification._methods_betting import betting
 from sklearn_seldonian.certification._methods_boxes import box, t_box
 from sklearn_seldonian.certification._methods_normal import delta_method
+from sklearn_seldonian.certification._part_ratio import part_ratio
 from sklearn_seldonian.certification._ratios import quotient, ratio_of_two, varying_part
 from sklearn_seldonian.constraints import Atom, interval
 
 # With more rows than this, the exact test of two rates takes tenths of a second. The inverse normal
 # method takes as long for any number of rows, and is then within a few thousandths of it.
 MAX_ROWS_OF_EXACT_TEST = 100_000
+# With more rows than this, the exact test of a part and the whole takes a second.
+MAX_ROWS_OF_PART_TEST = 1000
 # From this many rows per rate on, a normal approximation replaces the score test.
 ROWS_OF_NORMAL_RATES = 1000
 # From this many rows per rate on, the inverse normal method is sharper for a sum than Chernoff's.
@@ -189,6 +193,24 @@ def _ratio_of_rates(atom: Atom, rates: _Rates, of_difference: Method) -> Method 
     )
 
 
+def _part_ratio(atom: Atom, evidence: Evidence) -> Method | None:
+    """The exact test of the ratio of a part's rate and the rate of all rows."""
+    test = part_ratio(atom, evidence)
+    if test is None or test.n_rows > MAX_ROWS_OF_PART_TEST:
+        return None
+    limit = test.limit
+    return Method(
+        PART_RATIO,
+        # a bound on a quotient is not one on ``a - limit * b``
+        lambda delta: 0.0 if test.test(delta).certified(limit) else math.inf,
+        lambda delta: test.test(delta).p_value(limit),
+        passing_tables=test.passing_tables,
+        approximate_upper=lambda delta: (
+            0.0 if test.test(delta).approximate_upper <= limit else math.inf
+        ),
+    )
+
+
 def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
     """The inverse normal test that a smooth function of a few rates is below a limit."""
     if not all(evidence.is_count(estimand) for estimand in atom.estimands):
@@ -252,7 +274,7 @@ def _score(atom: Atom, evidence: Evidence) -> Method | None:
 # -- the rungs: a normal approximation -----------------------------------------------------
 
 
-_LADDER = (_one_rate, _two_rates, _function_of_rates, _several_rates, betting, box)
+_LADDER = (_one_rate, _two_rates, _part_ratio, _function_of_rates, _several_rates, betting, box)
 METHODS: Mapping[str, tuple[Rung, ...]] = MappingProxyType(
     {
         "auto": (*_LADDER, delta_method),

@@ -21,6 +21,7 @@ from sklearn_seldonian.certification._method import (
     GUARANTEE_OF,
     INVERSE_NORMAL,
     ON_UNITS,
+    PART_RATIO,
 )
 from sklearn_seldonian.certification._results import Units, units_of
 from sklearn_seldonian.certification._row_names import measured_in, names_in, with_rates
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
 
 IN_AN_ORDER = {BETTING, *ON_UNITS}
-OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, INVERSE_NORMAL}
+OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, PART_RATIO, INVERSE_NORMAL}
 # Measures in which every row counts.
 OF_ALL_ROWS = {
     *(name for name, definition in RATES.items() if definition.counts_all_rows),

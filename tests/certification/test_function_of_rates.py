@@ -42,7 +42,6 @@ def certificate(text, n_rows, agreement=0.85, seed=0):
         "TPR * TNR >= 0.64",
         "abs(F1 | [sex == 'M'] - F1 | [sex == 'F']) <= 0.11",
         "PPV - FPR >= 0.6",
-        "PR | [sex == 'M'] / PR >= 0.9",
         "TPR | [sex == 'M'] - TPR | [old] <= 0.1",
     ],
 )

@@ -57,6 +57,7 @@ def evidence(
 
 EO = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
 INVERSE = "inverse normal combination"
+PART = "exact part-to-whole test"
 # Twelve rates.
 GROUPS = [f"M == {m}, race == '{race}'" for m in (0, 1) for race in "ABC"]
 MANY = " + ".join(f"{rate} | [{group}]" for rate in ("TPR", "FPR") for group in GROUPS)
@@ -77,7 +78,11 @@ CHOICES = [
     ("(PR | [M] + 1) / (PR | [F] + 1) <= 1.5", SCHEMA, False, "auto", "box", "finite-sample"),
     (EO, SCHEMA, True, "auto", INVERSE, "finite-sample"),
     ("PR - PR | [M] <= 0.3", SCHEMA, True, "auto", INVERSE, "finite-sample"),
-    ("PR | [M] / PR >= 0.3", SCHEMA, True, "auto", INVERSE, "finite-sample"),
+    ("PR | [M] / PR >= 0.3", SCHEMA, True, "auto", PART, "exact"),
+    ("PPV / PPV | [M] <= 1.3", SCHEMA, True, "exact", PART, "exact"),
+    ("FNR | [M, race == 'A'] / FNR | [M] <= 1.3", SCHEMA, True, "auto", PART, "exact"),
+    ("TPR | [M] / (1 - FNR) >= 0.3", SCHEMA, True, "auto", PART, "exact"),
+    ("TPR | [M] / PPV >= 0.3", SCHEMA, True, "auto", INVERSE, "finite-sample"),
     ("PR | [M] - PR | [race == 'A'] <= 0.3", SCHEMA, True, "auto", INVERSE, "finite-sample"),
     ("PR_[0] - PR_[1] <= 0.3", THREE, True, "auto", INVERSE, "finite-sample"),
     ("PPV - FPR <= 0.9", SCHEMA, True, "auto", INVERSE, "finite-sample"),
