@@ -20,7 +20,7 @@ from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
-from sklearn_seldonian.data import _arrays, _groups
+from sklearn_seldonian.data import _arrays, _groups, _targets
 from sklearn_seldonian.data._row_sketch import RowSketch, note_rows, row_hashes
 from sklearn_seldonian.data._shift import check_has_column, shift_of
 from sklearn_seldonian.data._split import LabelledRows, Split, split_rows
@@ -214,6 +214,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
                 "leave one out."
             )
         rows = self._validate(X, y, sensitive_features, groups, sample_weight)
+        self._check_labels(rows)
         rng = self._processes.random_numbers(check_random_state(self.random_state))
         safety_size = self.safety_size if self._specification_.constraints else 0
         split = split_rows(rows, safety_size, safety_mask, rng)
@@ -247,7 +248,9 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         X, y = _arrays.as_arrays(X, y)
         (given,) = indexable(X)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        X, y = self._checked(X, self._takes_rows, y=y)
+        gaps = self.missing == "exclude" and _targets.has_gaps(y)
+        X, checked = self._checked(X, self._takes_rows, y=np.zeros(len(y)) if gaps else y)
+        y = y if gaps else checked
         if self._takes_rows is None:
             self._n_dimensions_ = X.ndim
         check_consistent_length(X, y)
@@ -255,6 +258,18 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         columns = self._columns(given, sensitive_features, y)
         units = self._units(groups, sample_weight, columns, len(y))
         return LabelledRows(X, y, learned, columns, given, units=units)
+
+    def _check_labels(self, rows):
+        """Refuse rows without a label where training cannot use them."""
+        if rows.has_label is None:
+            return
+        others = {"shift=": self._shift_ is not None, "distributed=True": self._processes.n > 1}
+        for name, is_given in others.items():
+            if is_given:
+                raise ValueError(
+                    f"{name} was given, and y has missing labels. In fit the two cannot be "
+                    f"combined: leave {name} out, or leave those rows out."
+                )
 
     def _units(self, groups, sample_weight, columns, n_rows):
         """The units that are drawn independently from the population; None if these are rows."""
@@ -283,7 +298,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         """The columns that constraints may name. Those that they do name are checked."""
         wanted = self._specification_.columns | ({self._shift_.column} if self._shift_ else set())
         missing = self._specification_.missing
-        return _groups.column_values(wanted, X, sensitive_features, len(y), missing)
+        columns = _groups.column_values(wanted, X, sensitive_features, len(y), missing)
+        return _groups.with_label_column(columns, y, missing)
 
     def _train(self, setup, rows):
         """The outcome of training on some of the candidate rows."""
@@ -318,7 +334,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
                 lines = map(on_one_line, (certificate.verdict, *certificate.remarks))
                 print(wrapped("\n".join(lines)))
             if not certificate.passed:
-                candidate = split.candidate
+                candidate = split.candidate.labelled()
                 self.fallback_ = _parameters.fitted_fallback(
                     self.fallback, candidate.as_given(), candidate.y, self._constant_fallback
                 )
@@ -415,7 +431,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
                 "The method certify needs facts about the rows of fit, and a file of save_params "
                 "does not hold them. Use sklearn_seldonian.certify(estimator, X, y, constraints)."
             )
-        y, learned = self._targets_.check(y)
+        y, learned = self._targets_.check(y, self._specification_.missing)
         columns = self._columns(X, sensitive_features, y)
         missing = sorted(self._specification_.columns - set(columns))
         if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
-from sklearn_seldonian.constraints import Cells, Stratification
+from sklearn_seldonian.constraints import HAS_LABEL, Cells, Stratification
 from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.learners._price import Outcome
 from sklearn_seldonian.learners.lagrangian._batches import Rows
@@ -99,9 +100,14 @@ class CandidateEvaluator:
         self._class_weights = class_weights(criterion, n_classes)
         self._labels = task.labels(rows.y).cpu().numpy()
         self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+        self._labelled: torch.Tensor | slice = slice(None)
+        self._labelled_cells: NDArray[np.intp] | slice = slice(None)
+        if rows.has_label is not None:
+            self._labelled = rows.has_label.nonzero()[:, 0]
+            self._labelled_cells = _cells_with_label(problem.stratification)
         truth = truth_table(problem, task, rows)
         self.forecast = forecast_for(problem, truth, by_counts=rows.units is None)
-        counts = np.bincount(self._labels, minlength=n_classes) + 1.0
+        counts = np.bincount(task.labels(rows.labelled.y).cpu().numpy(), minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None
         if resampled is not None:
@@ -137,7 +143,7 @@ class CandidateEvaluator:
         """The costs of a model with these `scores` and this `adjustment` on parts of the rows.
 
         A cost is the share of wrong decisions, or otherwise the primary loss. Each part has the
-        positions of some rows.
+        positions of some rows, which must be `labelled`.
         """
         adjusted = self._adjusted(scores, adjustment)
         return [self._cost(adjusted, part) for part in parts]
@@ -150,6 +156,12 @@ class CandidateEvaluator:
         weights = self._class_weights[labels]
         wrong = scores.argmax(dim=1).cpu().numpy()[at] != labels
         return float(weights[wrong].sum() / weights.sum())
+
+    @property
+    def labelled(self) -> torch.Tensor:
+        """The positions of the rows that have a label."""
+        known = self._labelled
+        return torch.arange(len(self.rows)) if isinstance(known, slice) else known.cpu()
 
     @property
     def cost_in_words(self) -> str:
@@ -217,7 +229,8 @@ class CandidateEvaluator:
         if not self.problem.deterministic:
             return np.zeros(tables.shape[:-3])
         k = self.problem.shape[1]
-        confusion = tables[..., :k].sum(axis=-3) * self._class_weights[:, None]
+        table = tables[..., self._labelled_cells, :, :k]
+        confusion = table.sum(axis=-3) * self._class_weights[:, None]
         right = np.trace(confusion, axis1=-2, axis2=-1)
         with np.errstate(invalid="ignore"):  # possibly no row has finite scores
             return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
@@ -227,7 +240,7 @@ class CandidateEvaluator:
         n_classes = self.problem.shape[1]
         if n_classes == 1:
             return Outcome("loss", loss)
-        decided = table[..., :n_classes].sum(axis=(0, 1))
+        decided = table[self._labelled_cells, :, :n_classes].sum(axis=(0, 1))
         with np.errstate(invalid="ignore"):
             shares = tuple((decided / decided.sum()).tolist())
         if not self.problem.deterministic:
@@ -305,7 +318,8 @@ class CandidateEvaluator:
         prediction, choices = self.forecast.predict(*seen), self.forecast.choices(*seen)
         adjustment = _offset(chosen, problem)
         adjusted = self._adjusted(scores, adjustment)
-        loss = self.task.loss(self.criterion, adjusted, self.rows.y).item()
+        known = self._labelled
+        loss = self.task.loss(self.criterion, adjusted[known], self.rows.y[known]).item()
         means = problem.linearisation.means(chosen.tables)
         outcome = self._outcome(chosen.tables, loss)
         return Candidate(means, prediction, error, loss, adjustment, outcome, unadjusted, choices)
@@ -394,6 +408,13 @@ class CandidateEvaluator:
         return bool(candidate.prediction.feasibility_score >= self.problem.power)
 
 
+def _cells_with_label(stratification: Stratification) -> NDArray[np.intp]:
+    """Positions of the cells whose rows have a label, in one family of columns."""
+    family = stratification.family_of((HAS_LABEL,))
+    inside = stratification.inside((HAS_LABEL,), family)
+    return np.asarray(np.flatnonzero(inside) + stratification.spans[family].start)
+
+
 def _offset(
     decisions: ShiftedDecisions | GroupDecisions, problem: ConstrainedProblem
 ) -> Adjustment:
@@ -424,22 +445,26 @@ def observe(
     keep: bool = False,
     units: SamplingUnits | None = None,
 ) -> tuple[float, Statistics]:
-    """The mean primary loss of `rows` and the statistics of their predictions.
+    """The mean primary loss of `rows` that have a label, and the statistics of all predictions.
 
     `scores` has the scores of the rows, batch by batch. `stratification` is that of the rows'
     cells. `ends`, `keep` and `units` are as in `Statistics` and `summarise`.
     """
     y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-    parts, total, start = [], 0.0, 0
+    parts, total, n_total, start = [], 0.0, 0, 0
     for batch in scores:
         part = slice(start, start + len(batch))
         own = None if units is None else units.take(part)
-        loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
-        total += loss.item() * len(batch)
+        known = slice(None) if rows.has_label is None else rows.has_label[part].to(batch.device)
+        with_label = batch[known]
+        if len(with_label):
+            of_rows = on_device(rows.y[part], batch.device)[known]
+            total += task.loss(criterion, with_label, of_rows).item() * len(with_label)
+            n_total += len(with_label)
         seen = task, batch, y[part], codes[part], stratification, values
         parts.append(summarised(*seen, keep=keep, units=own))
         start = part.stop
-    return total / len(rows), replace(_merged(parts), ends=ends)
+    return total / n_total if n_total else math.nan, replace(_merged(parts), ends=ends)
 
 
 def _merged(parts: list[Statistics]) -> Statistics:
