@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -162,8 +162,10 @@ class BoundSpecification:
         pairs = zip(self.constraints, made, strict=True)
         return replace(self, constraints=tuple(c.with_choice(one) for c, one in pairs))
 
-    def cells(self, columns: Mapping[str, Any], n_rows: int, *also: Collection[Condition]) -> Cells:
-        """The cells of some rows, by the conditions of each constraint and by further ones.
+    def cells(
+        self, columns: Mapping[str, Any], n_rows: int, also: tuple[Condition, ...] = ()
+    ) -> Cells:
+        """The cells of some rows, by the conditions of each constraint and those in `also`.
 
         Raises
         ------
@@ -177,4 +179,5 @@ class BoundSpecification:
                 "y has missing labels, and the constraints got their meaning from rows that had to "
                 "have one. Leave those rows out, or fit again."
             )
-        return assign_cells(columns, [*(c.conditions for c in self.constraints), *also], n_rows)
+        together = [(*constraint.conditions, *also) for constraint in self.constraints]
+        return assign_cells(columns, together or [also], n_rows)

@@ -117,10 +117,12 @@ class Numbers:
         )
 
     def check(self, y: Any, missing: str = "error") -> tuple[Any, Any]:
-        """The numbers `y` as an array, and the same with a possible number for missing ones."""
+        """The numbers `y` as an array, and the same with the smallest for missing ones."""
         y = check_numbers(y, self.target_range, missing)
-        possible = next((end for end in self.target_range if np.isfinite(end)), 0.0)
-        return y, np.where(np.isnan(y), possible, y)
+        is_missing = np.isnan(y)
+        if not is_missing.any():
+            return y, y
+        return y, np.where(is_missing, 0.0 if is_missing.all() else np.nanmin(y), y)
 
 
 Targets = Labels | Numbers

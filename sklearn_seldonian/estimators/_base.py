@@ -248,7 +248,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         X, y = _arrays.as_arrays(X, y)
         (given,) = indexable(X)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        gaps = self.missing == "exclude" and _targets.has_gaps(y)
+        gaps = _targets.has_gaps(y)  # `_learn_targets` refuses them unless `missing` allows them
         X, checked = self._checked(X, self._takes_rows, y=np.zeros(len(y)) if gaps else y)
         y = y if gaps else checked
         if self._takes_rows is None:

@@ -100,9 +100,9 @@ class LagrangianLearner:
         device = self._device
         preprocessor, X, resampled = self._prepare(rows, problem.targets)
         specification = problem.specification
-        # The error is about rows with a label, and cells have to tell them apart.
-        also = [] if rows.has_label is None else [(HAS_LABEL,)]
-        cells = specification.cells(rows.columns, len(rows.y), *also)
+        # Errors and smoothed rates need cells that rows with and without a label do not share.
+        also = () if rows.has_label is None else (HAS_LABEL,)
+        cells = specification.cells(rows.columns, len(rows.y), also)
         reason = failure_reason(specification, cells)
         if reason:
             return NotTrained(reason, preprocessor)
