@@ -50,7 +50,8 @@ class Specification:
         Which methods of testing are allowed, as in the estimators.
     missing : {"error", "exclude"}, default="error"
         Whether rows without a value in a column that a constraint names are refused, or meet no
-        condition on it.
+        condition on it. Whether rows without a label are refused, or count in no measure that uses
+        labels.
     """
 
     constraints: tuple[Constraint, ...]

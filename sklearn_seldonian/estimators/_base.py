@@ -136,7 +136,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
             Finite numbers, or rows that `preprocessor` accepts. A Dataset is read once.
         y : array-like of shape (n_rows,), default=None
             Class labels, with at least two different ones, or the numbers to predict for a
-            regressor. None: the targets in the Dataset.
+            regressor. With ``missing="exclude"`` some may be missing. None: the targets in the
+            Dataset.
         sensitive_features : Series, DataFrame or array-like of n_rows, default=None
             Columns that the constraints' conditions name. The model is not trained on them.
         safety_mask : bool array of shape (n_rows,), default=None
