@@ -389,6 +389,13 @@ def test_combinations_that_are_not_supported_are_refused(model, options, message
         model.fit(GAPS[FEATURES].to_numpy(), GAPS["label"], GAPS[GROUPS], **options)
 
 
+def test_a_sampler_is_refused():
+    samplers = pytest.importorskip("imblearn.under_sampling")
+    model = SeldonianClassifier(**SETTINGS, preprocessor=samplers.RandomUnderSampler())
+    with pytest.raises(ValueError, match="A sampler was given as preprocessor=, and y has missing"):
+        model.fit(GAPS[FEATURES].to_numpy(), GAPS["label"], GAPS[GROUPS])
+
+
 def test_fit_needs_rows_with_a_label():
     with pytest.raises(ValueError, match="No row to train on has a label"):
         fitted("linear", GAPS.assign(label=None))
