@@ -91,6 +91,12 @@ class Rate:
         """Whether it depends on the model's prediction which rows count."""
         return bool((self.denominator != self.denominator[:, :1]).any())
 
+    @property
+    def uses_labels(self) -> bool:
+        """Whether the label of a row matters for whether it counts, or is a success."""
+        parts = self.denominator, self.numerator
+        return any(bool((part != part[:1]).any()) for part in parts)
+
     def _entries(self, content: bytes) -> Entries:
         bits = np.frombuffer(content, dtype=np.uint8)
         entries = np.unpackbits(bits, count=self.n_classes**2).view(np.bool_)
@@ -116,7 +122,16 @@ class RateDefinition(NamedTuple):
     @property
     def counts_all_rows(self) -> bool:
         """Whether every row counts, for any label and prediction."""
-        return bool(self.rate("", 2, (0, 1)[: self.n_indices]).denominator.all())
+        return bool(self._of_two_classes.denominator.all())
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether labels matter, and not only predictions."""
+        return self._of_two_classes.uses_labels
+
+    @property
+    def _of_two_classes(self) -> Rate:
+        return self.rate("", 2, (0, 1)[: self.n_indices])
 
     def rate(self, name: str, n_classes: int, indices: tuple[int, ...]) -> Rate:
         label, prediction = _positions(n_classes)
@@ -342,6 +357,11 @@ class Expectation:
     @property
     def conditions_on_prediction(self) -> bool:
         return False
+
+    @property
+    def uses_labels(self) -> bool:
+        """Always True: the function of a measure takes labels, and may use them."""
+        return True
 
 
 # -- values above a threshold ------------------------------------------------------------

@@ -96,7 +96,8 @@ def certify(
         them. "exclude": such a row meets no condition on that column, neither ``sex == "F"`` nor
         ``sex != "F"`` nor ``not F``. It counts where there is no such condition. The certificate
         then says how many such rows there are, and that it covers groups as far as they are
-        recorded.
+        recorded. A label in `y` may be missing too: such a row counts in measures of decisions
+        alone, such as ``PR``, and in no measure that uses labels.
     groups : array-like of shape (n_rows,), default=None
         Rows with the same value belong together, such as the rows of one person, school or day.
         They may depend on each other in any way, but the groups must be independent draws. None:

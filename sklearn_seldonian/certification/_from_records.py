@@ -31,6 +31,7 @@ from sklearn_seldonian.certification._specification import (
 )
 from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
+    LABEL,
     Choice,
     ColumnIs,
     Condition,
@@ -102,7 +103,8 @@ def bound_specification(
     try:
         constraints = tuple(map(parse, record.constraints))
         _check_levels(record, constraints)
-        seen = _seen(record, constraints)
+        tables = () if certificate.statistics is None else certificate.statistics.tables
+        seen = _seen(record, constraints, any(LABEL in table.columns for table in tables))
         known = _known(record, certificate)
         if targets is not None:
             known = {**targets.schema, "measures": check_measures(measures)}
@@ -169,7 +171,9 @@ def _check_levels(record: SpecificationRecord, constraints: Sequence[Constraint]
         _refuse("specification.combinations", "must have one level per column")
 
 
-def _seen(record: SpecificationRecord, constraints: Sequence[Constraint]) -> SeenLevels:
+def _seen(
+    record: SpecificationRecord, constraints: Sequence[Constraint], may_lack_labels: bool
+) -> SeenLevels:
     """The levels that are recorded; columns without a quantifier have the levels that are named."""
     named = literals_of(constraints)
     nodes = [node for constraint in constraints for node in walk(constraint)]
@@ -178,6 +182,8 @@ def _seen(record: SpecificationRecord, constraints: Sequence[Constraint]) -> See
     for name in dict.fromkeys(name for one in constraints for name in columns_of(one)):
         known = (0, 1) if name in bare else record.orders.get(name) or named.get(name, ())
         levels[name] = record.levels.get(name, known)
+    if may_lack_labels:
+        levels[LABEL] = ()
     combinations = {one.columns: frozenset(one.levels) for one in record.combinations}
     return SeenLevels(levels, combinations, record.orders)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from sklearn_seldonian.constraints import (
+    LABEL,
     Constraint,
     Grouping,
     SeenLevels,
@@ -102,19 +103,29 @@ def _levels_in_words(by: Groupings, found: frozenset[tuple[Any, ...]], rows: str
 
 
 def unrecorded(columns: Mapping[str, Any], names: Iterable[str]) -> dict[str, int]:
-    """For each named column with missing values, the number of rows without a value."""
-    counts = {name: int(pd.isna(columns[name]).sum()) for name in sorted(names) if name in columns}
+    """For each named column with missing values, and the labels, the number of rows without one."""
+    wanted = sorted({*names, LABEL} & columns.keys())
+    counts = {name: int(pd.isna(columns[name]).sum()) for name in wanted}
     return {name: n for name, n in counts.items() if n}
 
 
 def unrecorded_in_words(counts: Mapping[str, int], n_rows: int) -> tuple[str, ...]:
-    """What remains open because of rows without a value, in sentences."""
-    return tuple(
+    """What remains open because of rows without a value or a label, in sentences."""
+    of_labels = tuple(
+        f"{n:,} of the {n_rows:,} tested rows have no label. What is said by a measure that uses "
+        "labels is about the rows of the population whose label is recorded. It is true of all "
+        "rows if whether a label is recorded does not depend on labels and predictions. A measure "
+        "of decisions alone is about all rows."
+        for name, n in counts.items()
+        if name == LABEL
+    )
+    return of_labels + tuple(
         f"Column {name} has no value in {n:,} of the {n_rows:,} tested rows, which meet no "
         "condition on it. What is said under a condition on it is about the rows of the population "
         "in which it is recorded. It is true of all rows of a group if, within the group, whether "
         "it is recorded does not depend on labels and predictions."
         for name, n in sorted(counts.items())
+        if name != LABEL
     )
 
 

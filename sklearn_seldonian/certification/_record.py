@@ -85,7 +85,7 @@ class SpecificationRecord(Value):
     method : {"auto", "exact", "asymptotic", "ttest"}
         Which methods of testing were allowed.
     missing : {"error", "exclude"}
-        What was done with rows that have no value in a column that a constraint names.
+        What was done with rows that have no label, or no value in a column that a constraint names.
     decision : {"argmax", "sample"} or None
         Whether the label that `predict` returns was tested, or labels drawn from the probabilities.
         None for regression.

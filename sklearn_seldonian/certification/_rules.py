@@ -25,7 +25,7 @@ from sklearn_seldonian.certification._method import (
 )
 from sklearn_seldonian.certification._results import Units, units_of
 from sklearn_seldonian.certification._row_names import measured_in, names_in, with_rates
-from sklearn_seldonian.constraints import Constraint, constant_value, parse, walk
+from sklearn_seldonian.constraints import LABEL, Constraint, constant_value, parse, walk
 from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, REGRESSION_VALUES
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 IN_AN_ORDER = {BETTING, *ON_UNITS}
 OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, PART_RATIO, INVERSE_NORMAL}
 # Measures in which every row counts.
+OF_DECISIONS = {name for name, definition in RATES.items() if not definition.uses_labels}
 OF_ALL_ROWS = {
     *(name for name, definition in RATES.items() if definition.counts_all_rows),
     *CLASSIFICATION_VALUES,
@@ -226,11 +227,17 @@ def _rows(certificate: SafetyCertificate) -> Iterable[tuple[ConstraintResult, st
 
 
 def _counts_all_rows(certificate: SafetyCertificate) -> bool:
-    """Whether measures over all rows have all rows, in constraints that passed."""
+    """Whether measures over all rows have all rows, in constraints that passed.
+
+    If rows may lack labels, measures of decisions have all rows, and those that use labels fewer.
+    """
+    seen = certificate.statistics
+    may_lack = seen is not None and any(LABEL in table.columns for table in seen.tables)
+    of_all = OF_DECISIONS if may_lack else OF_ALL_ROWS
     return all(
         n == certificate.n_safety
         for result, name, n in _rows(certificate)
-        if result.passed and ALIASES.get(name, name).partition("_[")[0] in OF_ALL_ROWS
+        if result.passed and ALIASES.get(name, name).partition("_[")[0] in of_all
     )
 
 

@@ -211,7 +211,7 @@ class Collector:
             levels=levels,
             statistics=statistics,
             sums=row_sums(rows.inputs(), rows.y, columns, **seen.answers),
-            unrecorded=unrecorded(columns, columns),
+            unrecorded=unrecorded(rows.columns, columns),
             sightings=_by_name(sightings),
         )
 
@@ -239,9 +239,11 @@ def labelled_rows(
     _, y = as_arrays(None, y)
     n_rows = _arguments.check_same_length(X=X, y=y)
     _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-    y, positions = targets.check(_arguments.one_value_a_row("y", y, n_rows))
+    missing = specification.missing
+    y, positions = targets.check(_arguments.one_value_a_row("y", y, n_rows), missing)
     wanted = specification.columns.union(more)
-    columns = _groups.column_values(wanted, X, sensitive_features, len(y), specification.missing)
+    columns = _groups.column_values(wanted, X, sensitive_features, len(y), missing)
+    columns = _groups.with_label_column(columns, y, missing)
     return LabelledRows(X, y, positions, columns, X)
 
 

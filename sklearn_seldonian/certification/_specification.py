@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from sklearn_seldonian.certification._evidence import exclusive_columns
 from sklearn_seldonian.certification._levels import levels_elsewhere, quantified_levels
 from sklearn_seldonian.certification._record import SpecificationRecord
 from sklearn_seldonian.certification._recording import recorded_names
 from sklearn_seldonian.constraints import (
+    HAS_LABEL,
+    LABEL,
     Cells,
     Choice,
+    Condition,
     Constraint,
     ExclusiveColumns,
     Grouping,
@@ -22,6 +27,7 @@ from sklearn_seldonian.constraints import (
     assign_cells,
     bind,
     columns_of,
+    distinct_estimands,
 )
 from sklearn_seldonian.data._arguments import check_measures
 from sklearn_seldonian.data._targets import Targets
@@ -44,7 +50,8 @@ class Specification:
         Which methods of testing are allowed, as in the estimators.
     missing : {"error", "exclude"}, default="error"
         Whether rows without a value in a column that a constraint names are refused, or meet no
-        condition on it.
+        condition on it. Whether rows without a label are refused, or count in no measure that uses
+        labels.
     """
 
     constraints: tuple[Constraint, ...]
@@ -156,6 +163,22 @@ class BoundSpecification:
         pairs = zip(self.constraints, made, strict=True)
         return replace(self, constraints=tuple(c.with_choice(one) for c, one in pairs))
 
-    def cells(self, columns: Mapping[str, Any], n_rows: int) -> Cells:
-        """The cells of some rows."""
-        return assign_cells(columns, [c.conditions for c in self.constraints], n_rows)
+    def cells(
+        self, columns: Mapping[str, Any], n_rows: int, also: tuple[Condition, ...] = ()
+    ) -> Cells:
+        """The cells of some rows, by the conditions of each constraint and those in `also`.
+
+        Raises
+        ------
+        ValueError
+            If rows lack a label, and measures that use labels were not told.
+        """
+        own = distinct_estimands(self.constraints)
+        told = all(HAS_LABEL in mean.conditions for mean in own if mean.quantity.uses_labels)
+        if not told and np.isnan(columns.get(LABEL, np.zeros(0))).any():
+            raise ValueError(
+                "y has missing labels, and the constraints got their meaning from rows that had to "
+                "have one. Leave those rows out, or fit again."
+            )
+        together = [(*constraint.conditions, *also) for constraint in self.constraints]
+        return assign_cells(columns, together or [also], n_rows)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sklearn_seldonian.certification._kept_rows import KeptRows
 from sklearn_seldonian.certification._statistics import Statistics
-from sklearn_seldonian.constraints import Stratification
+from sklearn_seldonian.constraints import HAS_LABEL, Stratification
 from sklearn_seldonian.measures import RowMeasure, row_values
 
 if TYPE_CHECKING:
@@ -58,7 +58,10 @@ def summarise(
         confusion = tabulate(codes, labels, decisions, stratification, n_classes)
         return Statistics(confusion, stratification, deterministic, n_invalid)
     probabilities = probabilities[valid]
-    extra = row_values(values, labels, decisions if deterministic else None, probabilities)
+    known = _has_label(codes, stratification)
+    of_rows = labels[known], decisions[known] if deterministic else None, probabilities[known]
+    extra = np.zeros((len(codes), len(values)))
+    extra[known] = row_values(values, *of_rows)
     decided = np.eye(n_classes)[decisions] if deterministic else probabilities
     entries = np.concatenate([decided, extra], axis=1)
     rows = KeptRows.of(codes, labels, entries, units, valid)
@@ -92,12 +95,23 @@ def summarise_predictions(
         As in `summarise`.
     """
     valid = np.isfinite(predictions)
-    extra = row_values(values, targets[valid], predictions[valid], None)
+    codes = codes[valid]
+    known = _has_label(codes, stratification)
+    extra = np.zeros((len(codes), len(values)))
+    extra[known] = row_values(values, targets[valid][known], predictions[valid][known], None)
     labels = np.zeros(len(extra), dtype=np.int64)
     entries = np.concatenate([np.ones((len(extra), 1)), extra], axis=1)
-    rows = KeptRows.of(codes[valid], labels, entries, units, valid)
+    rows = KeptRows.of(codes, labels, entries, units, valid)
     n_invalid = int((~valid).sum())
     return _statistics(rows, stratification, values, n_invalid, True, keep, units)
+
+
+def _has_label(codes: NDArray[np.int32], stratification: Stratification) -> Any:
+    """Which rows have a label, as a mask, or a slice of all rows; their values are 0 otherwise."""
+    position = stratification.position_of.get(HAS_LABEL)
+    if position is None:
+        return slice(None)
+    return stratification.membership[:, position][stratification.cell_of_code[codes]].any(axis=1)
 
 
 def _statistics(

@@ -32,6 +32,8 @@ from sklearn_seldonian.constraints._evaluate import (
 )
 from sklearn_seldonian.constraints._jet import Jet
 from sklearn_seldonian.constraints._nodes import (
+    HAS_LABEL,
+    LABEL,
     Binary,
     ColumnIs,
     Comparison,
@@ -84,6 +86,8 @@ from sklearn_seldonian.constraints._tree import (
 )
 
 __all__ = [
+    "HAS_LABEL",
+    "LABEL",
     "And",
     "Atom",
     "Binary",

@@ -15,6 +15,7 @@ from sklearn_seldonian.constraints._nodes import (
     ColumnIs,
     Comparison,
     Condition,
+    HasLabel,
     Literal,
     Membership,
 )
@@ -129,6 +130,8 @@ def _listed(condition: Condition) -> tuple[Literal, ...] | None:
     match condition:
         case ColumnIs(value=value):
             return (value,)
+        case HasLabel():
+            return (1.0,)
         case Comparison(operator="==", literal=literal):
             return (literal,)
         case Comparison(operator=symbol, literal=literal, order=order) if order:

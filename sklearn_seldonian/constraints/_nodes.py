@@ -159,6 +159,20 @@ class Comparison(Condition):
 
 
 @dataclass(frozen=True)
+class HasLabel(Condition):
+    """The condition that a row has a label. It is not in the language, see `HAS_LABEL`."""
+
+    def __str__(self) -> str:
+        return "a label"
+
+
+# The column that says which rows have a label, if rows may lack one, and the condition on it. Each
+# measure that uses labels then has this condition, which names for users leave out.
+LABEL = "a label"
+HAS_LABEL = HasLabel(LABEL)
+
+
+@dataclass(frozen=True)
 class Membership(Condition):
     """``column in (literals)``."""
 

@@ -23,6 +23,8 @@ from sklearn_seldonian.constraints._conditions import (
 from sklearn_seldonian.constraints._names import advice_on_measure
 from sklearn_seldonian.constraints._nodes import (
     CVAR,
+    HAS_LABEL,
+    LABEL,
     Binary,
     Call,
     ColumnIs,
@@ -91,8 +93,13 @@ class Estimand(Node):
         """The name for the user: the measure as the constraint writes it."""
         return self._with_conditions(self.written or self.quantity.name)
 
+    @property
+    def written_conditions(self) -> frozenset[Condition]:
+        """The conditions that the constraint writes."""
+        return self.conditions - {HAS_LABEL}
+
     def _with_conditions(self, name: str) -> str:
-        conditions = ", ".join(sorted(map(str, self.conditions)))
+        conditions = ", ".join(sorted(map(str, self.written_conditions)))
         return f"{name} | [{conditions}]" if conditions else name
 
 
@@ -228,7 +235,7 @@ class _Resolver:
         canonical = rate.canonical(definition.complement + subscript)
         estimand = Estimand(
             canonical,
-            frozenset(map(self.condition, node.conditions)),
+            self.conditions(node, canonical),
             span=node.span,
             written=(name if node.name == "F1" else node.name) + subscript,
             is_complement=canonical is not rate,
@@ -252,7 +259,7 @@ class _Resolver:
         subscript = str(Measure("", node.indices))
         name = measure.name + subscript
         quantity = Expectation(measure, labels, measure.range_for(self.schema), name)
-        conditions = frozenset(map(self.condition, node.conditions))
+        conditions = self.conditions(node, quantity)
         return Estimand(quantity, conditions, span=node.span, written=node.name + subscript)
 
     def tail(self, node: Measure, mean: Estimand) -> Node:
@@ -320,6 +327,12 @@ class _Resolver:
 
     # -- conditions ----------------------------------------------------------------------
 
+    def conditions(self, node: Measure, quantity: Rate | Expectation) -> frozenset[Condition]:
+        """The conditions on the rows of a measure."""
+        written = frozenset(map(self.condition, node.conditions))
+        may_lack_labels = LABEL in self.schema.levels and quantity.uses_labels
+        return written | {HAS_LABEL} if may_lack_labels else written
+
     def condition(self, node: Condition) -> Condition:
         levels = self.known_levels(node)
         match node:
@@ -362,7 +375,7 @@ class _Resolver:
     def levels(self, node: Condition | Grouping) -> tuple[Literal, ...]:
         """The levels that a quantifier ranges over."""
         if node.column not in self.schema.levels:
-            known = sorted(map(str, self.schema.levels))
+            known = sorted(map(str, self.schema.levels.keys() - {LABEL}))
             self.fail_unknown(node, f"Unknown column '{node.column}'", node.column, known)
         return self.schema.levels[node.column]
 

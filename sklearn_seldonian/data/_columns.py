@@ -229,6 +229,11 @@ def _counted(length: int | None) -> str:
     return "no list" if length is None else f"{length} value{'' if length == 1 else 's'}"
 
 
+def are_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values are missing, where numpy writes "nan" among texts."""
+    return np.asarray(values == "nan" if values.dtype.kind == "U" else pd.isna(values))
+
+
 # -- plain values ------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_seldonian.constraints import (
+    LABEL,
     ColumnIs,
     Condition,
     are_comparable,
@@ -66,6 +67,24 @@ def column_values(
             found[name] = _agreed(name, found[name], values) if name in found else values
     _check_index_levels(wanted - set(found), X=X, sensitive_features=sensitive_features)
     return found
+
+
+def with_label_column(columns: dict[str, Any], y: Any, missing: str) -> dict[str, Any]:
+    """The `columns`, and if labels in `y` may be missing, one that is 1 where there is a label.
+
+    Raises
+    ------
+    ValueError
+        If a column already has the name of this one.
+    """
+    if missing != "exclude":
+        return columns
+    if LABEL in columns:
+        raise ValueError(
+            f"A column is named {LABEL!r}, and with missing='exclude' this name is reserved. "
+            "Rename the column."
+        )
+    return {**columns, LABEL: np.where(_columns.are_missing(y), np.nan, 1.0)}
 
 
 def _agreed(name: str, first: Any, second: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
+from sklearn_seldonian.constraints import LABEL
 from sklearn_seldonian.data._columns import without_tensor
 from sklearn_seldonian.data._groups import check_same_order
+from sklearn_seldonian.data._targets import labels_given
 from sklearn_seldonian.data._units import SamplingUnits
 
 
@@ -20,8 +22,9 @@ class LabelledRows:
     """Inputs, labels or targets, and columns of some rows.
 
     `y` is what the user gave, `targets` is what the net learns: positions of labels in classes_, or
-    numbers. The inputs are the rows of X at `index` (None: all rows), which are read only when
-    needed. `given` is X before any checks. If `units` is None, each row is a unit.
+    numbers. Rows without a label have an arbitrary target. The inputs are the rows of X at `index`
+    (None: all rows), which are read only when needed. `given` is X before any checks. If `units` is
+    None, each row is a unit.
     """
 
     X: Any
@@ -33,13 +36,27 @@ class LabelledRows:
     units: SamplingUnits | None = None
 
     def take(self, index: NDArray[np.intp]) -> LabelledRows:
-        """The rows at `index`, which must be ascending; `self` must have all rows of X."""
+        """The rows at `index`, which must be ascending."""
         if len(index) == len(self.y):
             return self
         columns = {name: values[index] for name, values in self.columns.items()}
         units = None if self.units is None else self.units.take(index)
         parts = self.X, self.y[index], self.targets[index]
-        return LabelledRows(*parts, columns, self.given, index, units)
+        of_all = index if self.index is None else self.index[index]
+        return LabelledRows(*parts, columns, self.given, of_all, units)
+
+    @property
+    def has_label(self) -> NDArray[np.bool_] | None:
+        """Which rows have a label; None if all do."""
+        known: NDArray[np.bool_] = ~np.isnan(self.columns.get(LABEL, np.ones(0)))
+        return None if known.all() else known
+
+    def labelled(self) -> LabelledRows:
+        """The rows that have a label, of which there must be one."""
+        known = self.has_label
+        if known is None:
+            return self
+        return replace(self.take(np.flatnonzero(known)), y=labels_given(self.y))
 
     def by_weight(self, rng: np.random.RandomState) -> LabelledRows:
         """As many rows, each repeated in proportion to its weight; copies of a row are one unit."""

@@ -59,10 +59,11 @@ class Labels:
         """What a certificate of such answers rests on, in sentences."""
         return (DECISIONS[self.decision],)
 
-    def check(self, y: Any) -> tuple[Any, Any]:
-        """The labels `y` as an array, and their positions among the classes."""
-        y = column_of_labels(y)
+    def check(self, y: Any, missing: str = "error") -> tuple[Any, Any]:
+        """The labels `y` as an array, and their positions among the classes; 0 without a label."""
+        y = column_of_labels(y, missing)
         positions = _arguments.label_positions("y", y, self.classes)
+        positions[_columns.are_missing(y)] = 0
         unknown = _columns.series(y[positions < 0])
         if len(unknown):
             raise ValueError(
@@ -115,10 +116,13 @@ class Numbers:
             if (low, high) != ANY_NUMBER
         )
 
-    def check(self, y: Any) -> tuple[Any, Any]:
-        """The numbers `y` as an array, twice: as given, and as the model learns them."""
-        y = check_numbers(y, self.target_range)
-        return y, y
+    def check(self, y: Any, missing: str = "error") -> tuple[Any, Any]:
+        """The numbers `y` as an array, and the same with the smallest for missing ones."""
+        y = check_numbers(y, self.target_range, missing)
+        is_missing = np.isnan(y)
+        if not is_missing.any():
+            return y, y
+        return y, np.where(is_missing, 0.0 if is_missing.all() else np.nanmin(y), y)
 
 
 Targets = Labels | Numbers
@@ -143,22 +147,56 @@ def positive_class(labels: list[Any], pos_label: Any) -> int | None:
     return 1 if pos_label is None else labels.index(pos_label)
 
 
-def column_of_labels(y: Any) -> NDArray[Any]:
-    """Labels as an array without missing ones, which numpy writes as "nan" among texts."""
+def column_of_labels(y: Any, missing: str = "error") -> NDArray[Any]:
+    """Labels as an array. Missing ones are refused, or become None or NaN."""
     labels: NDArray[Any] = column_or_1d(y, warn=True)
-    is_missing = labels == "nan" if labels.dtype.kind == "U" else pd.isna(labels)
-    if is_missing.any():
-        raise ValueError(f"y contains {is_missing.sum()} missing labels. Leave those rows out.")
+    is_missing = _columns.are_missing(labels)
+    _refuse_missing(is_missing, f"y contains {is_missing.sum()} missing labels", missing)
+    if is_missing.any() and labels.dtype.kind != "f":
+        labels = labels.astype(object)
+        labels[is_missing] = None
     return labels
 
 
-def check_numbers(y: Any, target_range: Range) -> NDArray[np.float64]:
-    """The targets of a regression, checked against their range.
+def has_gaps(y: Any) -> bool:
+    """Whether `y`, which was not checked, is one column with missing values."""
+    values = np.asarray(y)
+    return bool(values.ndim and _columns.are_missing(values).any())
+
+
+def labels_given(y: NDArray[Any]) -> NDArray[Any]:
+    """The labels or numbers without missing ones, in the type that they have alone.
 
     Raises
     ------
     ValueError
-        If a target is not a finite number, or is outside `target_range`.
+        If all are missing.
+    """
+    is_missing = _columns.are_missing(y)
+    if not is_missing.any():
+        return y
+    if is_missing.all():
+        raise ValueError("No row to train on has a label. Give fit rows that have one.")
+    return np.asarray(pd.Series(y[~is_missing]).infer_objects())
+
+
+def _refuse_missing(is_missing: NDArray[np.bool_], problem: str, missing: str) -> None:
+    """Refuse targets that are missing, unless `missing` says what becomes of such rows."""
+    if is_missing.any() and missing == "error":
+        raise ValueError(
+            f'{problem}. Leave those rows out, or give missing="exclude", with which they count in '
+            "measures that do not use labels."
+        )
+
+
+def check_numbers(y: Any, target_range: Range, missing: str = "error") -> NDArray[np.float64]:
+    """The targets of a regression, checked against their range; missing ones become NaN.
+
+    Raises
+    ------
+    ValueError
+        If a target is not a finite number, or is outside `target_range`, or is missing although
+        `missing` is "error".
     """
     y = column_or_1d(y, warn=True)
     if _columns.holds_dates(_columns.series(y)):
@@ -166,10 +204,10 @@ def check_numbers(y: Any, target_range: Range) -> NDArray[np.float64]:
             "y contains dates or durations, but a regression needs numbers. Give, for example, the "
             "days since a date."
         )
-    if pd.isna(y).any():
-        raise ValueError("Input y contains NaN. Leave those rows out.")
+    is_missing = pd.isna(y)
+    _refuse_missing(is_missing, "Input y contains NaN", missing)
     numbers = _arguments.as_numbers("y", y)
-    assert_all_finite(numbers, input_name="y")
+    assert_all_finite(numbers[~is_missing], input_name="y")
     low, high = target_range
     outside = numbers[(numbers < low) | (numbers > high)]
     if len(outside):

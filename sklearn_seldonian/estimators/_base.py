@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.validation import check_consistent_length
 
@@ -13,7 +14,7 @@ from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
-from sklearn_seldonian.data import _arrays, _groups
+from sklearn_seldonian.data import _arrays, _groups, _targets
 from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.data._shift import check_has_column, shift_of
 from sklearn_seldonian.data._split import LabelledRows, split_rows
@@ -74,7 +75,8 @@ class CertifiedEstimator(CertifiedModel):
             Finite numbers, or rows that `preprocessor` accepts. A Dataset is read once.
         y : array-like of shape (n_rows,), default=None
             Class labels, with at least two different ones, or the numbers to predict for a
-            regressor. None: the targets in the Dataset.
+            regressor. With ``missing="exclude"`` some may be missing. None: the targets in the
+            Dataset.
         sensitive_features : Series, DataFrame or array-like of n_rows, default=None
             Columns that the constraints' conditions name. The model is not trained on them.
         safety_mask : bool array of shape (n_rows,), default=None
@@ -152,6 +154,7 @@ class CertifiedEstimator(CertifiedModel):
                 "leave one out."
             )
         rows = self._validate(X, y, sensitive_features, groups, sample_weight)
+        self._check_labels(rows)
         rng = self._processes.random_numbers(check_random_state(self.random_state))
         safety_size = self.safety_size if self._specification_.constraints else 0
         split = split_rows(rows, safety_size, safety_mask, rng)
@@ -180,7 +183,9 @@ class CertifiedEstimator(CertifiedModel):
         X, y = _arrays.as_arrays(X, y)
         (given,) = indexable(X)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        X, y = self._checked(X, self._takes_rows, y=y)
+        gaps = _targets.has_gaps(y)  # `_learn_targets` refuses them unless `missing` allows them
+        X, checked = self._checked(X, self._takes_rows, y=np.zeros(len(y)) if gaps else y)
+        y = y if gaps else checked
         if self._takes_rows is None:
             self._n_dimensions_ = X.ndim
         check_consistent_length(X, y)
@@ -188,6 +193,18 @@ class CertifiedEstimator(CertifiedModel):
         columns = self._columns(given, sensitive_features, y)
         units = self._units(groups, sample_weight, columns, len(y))
         return LabelledRows(X, y, learned, columns, given, units=units)
+
+    def _check_labels(self, rows):
+        """Refuse rows without a label where training cannot use them."""
+        if rows.has_label is None:
+            return
+        others = {"shift=": self._shift_ is not None, "distributed=True": self._processes.n > 1}
+        for name, is_given in others.items():
+            if is_given:
+                raise ValueError(
+                    f"{name} was given, and y has missing labels. In fit the two cannot be "
+                    f"combined: leave {name} out, or leave those rows out."
+                )
 
     def _units(self, groups, sample_weight, columns, n_rows):
         """The units that are drawn independently from the population; None if these are rows."""
@@ -200,7 +217,8 @@ class CertifiedEstimator(CertifiedModel):
         """The columns that constraints may name. Those that they do name are checked."""
         wanted = self._specification_.columns | ({self._shift_.column} if self._shift_ else set())
         missing = self._specification_.missing
-        return _groups.column_values(wanted, X, sensitive_features, len(y), missing)
+        columns = _groups.column_values(wanted, X, sensitive_features, len(y), missing)
+        return _groups.with_label_column(columns, y, missing)
 
     @property
     def _origin(self):
@@ -281,9 +299,9 @@ class CertifiedEstimator(CertifiedModel):
                 "The method certify needs facts about the rows of fit, and a file of save_params "
                 "does not hold them. Use sklearn_seldonian.certify(estimator, X, y, constraints)."
             )
-        y, learned = self._targets_.check(y)
+        y, learned = self._targets_.check(y, self._specification_.missing)
         bound, shift = self._bound_specification_, self._shift_
-        columns = self._columns_tested(bound, shift, X, sensitive_features, len(y))
+        columns = self._columns_tested(bound, shift, X, sensitive_features, y)
         for constraint in bound.constraints:
             _groups.check_fresh_columns(constraint.conditions, columns)
         checked = self._inputs(X)

@@ -19,7 +19,7 @@ from sklearn.utils.validation import assert_all_finite
 from torch import nn
 
 from sklearn_seldonian.data._arguments import aligned_probabilities, groups_for
-from sklearn_seldonian.data._targets import Labels, column_of_labels
+from sklearn_seldonian.data._targets import Labels, column_of_labels, labels_given
 from sklearn_seldonian.estimators._base import CertifiedEstimator
 from sklearn_seldonian.estimators._docstrings import with_entries_of
 from sklearn_seldonian.estimators._groups_seen import GroupsOnRequest, check_group_thresholds
@@ -59,17 +59,18 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
             check_group_thresholds(self._specification_, self.decision)
 
     def _learn_targets(self, y):
-        y = column_of_labels(y)
-        assert_all_finite(y, input_name="y")
-        encoder = LabelEncoder().fit(y)
-        check_classification_targets(y)
-        self.classes_, labels = encoder.classes_, encoder.transform(y)
+        y = column_of_labels(y, self.missing)
+        known = labels_given(y)
+        assert_all_finite(known, input_name="y")
+        self.classes_ = LabelEncoder().fit(known).classes_
+        check_classification_targets(known)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes, but the data contains "
                 f"only one class: {self.classes_[0]!r}. Give fit rows of every class."
             )
-        return self._targets_of(self.classes_), y, labels.astype(np.int64, copy=False)
+        targets = self._targets_of(self.classes_)
+        return targets, *targets.check(y, self.missing)
 
     def _targets_of(self, classes):
         return Labels.of(classes, self.pos_label, self.decision, self.group_thresholds)

@@ -43,7 +43,8 @@ class LearnerParameters(BaseEstimator):
         them. "exclude": use them in training like all others, and let them meet no condition on
         that column, whether it is ``sex == "F"``, ``sex != "F"`` or ``not F``. The certificate
         says how many of the tested rows these are, and that it is about groups as far as they are
-        recorded.
+        recorded. A label in `y` may be missing too. Such a row counts in constraints on decisions
+        alone, such as ``PR``. It has no part in the loss or in measures that use labels.
     measures : sequence of RowMeasure, default=()
         Measures of your own, which constraints may name.
     safety_size : float in (0, 1) or int, default=0.5

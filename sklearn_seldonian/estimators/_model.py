@@ -71,7 +71,7 @@ class CertifiedModel(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimator):
                 lines = map(on_one_line, (certificate.verdict, *certificate.remarks))
                 print(wrapped("\n".join(lines)))
             if not certificate.passed:
-                candidate = split.candidate
+                candidate = split.candidate.labelled()
                 self.fallback_ = _parameters.fitted_fallback(
                     self.fallback, candidate.as_given(), candidate.y, self._constant_fallback
                 )

@@ -10,7 +10,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from torch import nn
 
-from sklearn_seldonian.data._targets import Numbers, check_range
+from sklearn_seldonian.data._targets import Numbers, check_range, labels_given
 from sklearn_seldonian.estimators._base import CertifiedEstimator
 from sklearn_seldonian.estimators._docstrings import with_entries_of
 from sklearn_seldonian.estimators._learner_parameters import LearnerParameters
@@ -37,7 +37,9 @@ class CertifiedRegressor(RegressorMixin, CertifiedEstimator):
 
     def _learn_targets(self, y):
         targets = self._targets_of(None)
-        return targets, *targets.check(y)
+        y, learned = targets.check(y, self.missing)
+        labels_given(y)
+        return targets, y, learned
 
     def _targets_of(self, classes):
         return Numbers(**self._promised())

@@ -298,6 +298,11 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         X, y, sensitive_features, safety_mask, *of_units = data
         X, y = _arrays.as_arrays(X, y)
         _, setup = set_up(estimator, {}, (X, y, sensitive_features, safety_mask, *of_units))
+        if setup.rows.has_label is not None:
+            raise ValueError(
+                "y has missing labels, and a search compares settings by their errors on all rows. "
+                "Leave those rows out, or fit the estimator without a search."
+            )
         setup.problem.warn()
         data = X, y, sensitive_features, setup.safety_mask, *of_units
         self._compare(estimator, settings, data, setup.split.candidate)

@@ -46,8 +46,8 @@ class RepeatedTests:
         X, y = _arrays.as_arrays(X, y)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         check_consistent_length(X, y)
-        y, learned = self._targets_.check(y)
-        columns = self._columns_tested(bound, shift, X, sensitive_features, len(y))
+        y, learned = self._targets_.check(y, bound.source.missing)
+        columns = self._columns_tested(bound, shift, X, sensitive_features, y)
         moved = None if shift is None else (shift, columns[shift.column])
         most = (
             None if groups is None else self._as_fitted(certificate, "max_group_size"),
@@ -67,11 +67,12 @@ class RepeatedTests:
         model, seed = _Quiet(*vars(self._model).values()), certificate.order_seed or 0
         return run_safety_test(bound, model, rows, self._origin_again(certificate), seed)
 
-    def _columns_tested(self, bound, shift, X, sensitive_features, n_rows):
+    def _columns_tested(self, bound, shift, X, sensitive_features, y):
         """The columns that the test needs, checked."""
         source = bound.source
         wanted = source.columns | ({shift.column} if shift else set())
-        columns = _groups.column_values(wanted, X, sensitive_features, n_rows, source.missing)
+        columns = _groups.column_values(wanted, X, sensitive_features, len(y), source.missing)
+        columns = _groups.with_label_column(columns, y, source.missing)
         missing = sorted(source.columns - set(columns))
         if missing:
             raise ValueError(

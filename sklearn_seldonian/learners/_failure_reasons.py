@@ -65,9 +65,9 @@ def _smallest_group(
 ) -> str:
     """The group with the fewest safety rows, and what the user can do about it."""
     rarest = min(means, key=lambda mean: shares[mean])
-    if not rarest.conditions:
+    if not rarest.written_conditions:
         return ""
-    columns = ", ".join(sorted({condition.column for condition in rarest.conditions}))
+    columns = ", ".join(sorted({condition.column for condition in rarest.written_conditions}))
     return (
         f" {rarest} is over the fewest safety rows, about {int(n_safety * shares[rarest])}. Leave "
         f"this group out, as with by={columns} in (...), merge it with another level of "

@@ -222,7 +222,8 @@ REFUSED = [
     ),
     (
         {"y": np.where(HALF_POSITIVE, math.nan, 0)},
-        "y contains 100 missing labels. Leave those rows out.",
+        'y contains 100 missing labels. Leave those rows out, or give missing="exclude", with '
+        "which they count in measures that do not use labels.",
     ),
     (
         {"X": np.zeros((200, 1)), "y": HALF_POSITIVE[:-1]},

@@ -84,7 +84,8 @@ def n_rows_a_pass(X: Inputs) -> int:
 class Rows(Dataset[Batch]):
     """Inputs, class positions or numbers, codes of cells, and possibly units, of some rows.
 
-    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` can use it too.
+    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` can use it too. If
+    rows lack labels, `has_label` says which rows have one; `y` is arbitrary for the others.
     """
 
     def __init__(
@@ -93,9 +94,10 @@ class Rows(Dataset[Batch]):
         y: torch.Tensor,
         cells: torch.Tensor,
         units: SamplingUnits | None = None,
+        has_label: torch.Tensor | None = None,
     ) -> None:
         self.X = X if isinstance(X, Inputs) else Inputs(X)
-        self.y, self.cells, self.units = y, cells, units
+        self.y, self.cells, self.units, self.has_label = y, cells, units, has_label
 
     def __len__(self) -> int:
         return len(self.y)
@@ -110,11 +112,18 @@ class Rows(Dataset[Batch]):
 
     def subset(self, index: torch.Tensor) -> Rows:
         units = None if self.units is None else self.units.take(index.cpu().numpy())
-        return Rows(self.X.subset(index), self.y[index], self.cells[index], units)
+        has_label = None if self.has_label is None else self.has_label[index]
+        return Rows(self.X.subset(index), self.y[index], self.cells[index], units, has_label)
+
+    @property
+    def labelled(self) -> Rows:
+        """The rows that have a label."""
+        return self if self.has_label is None else self.subset(self.has_label.nonzero()[:, 0])
 
     def to(self, device: str) -> Rows:
-        y = on_device(self.y, device)
-        return Rows(self.X.to(device), y, self.cells.to(device), self.units)
+        y, has_label = on_device(self.y, device), self.has_label
+        has_label = None if has_label is None else has_label.to(device)
+        return Rows(self.X.to(device), y, self.cells.to(device), self.units, has_label)
 
 
 class ScoredRows(skorch.dataset.Dataset):  # type: ignore[misc]  # skorch has no types
@@ -231,7 +240,8 @@ def module_inputs(transformer: Any, X: Any, index: NDArray[np.intp] | None = Non
 def tensors_of(rows: LabelledRows, X: Inputs, codes: NDArray[np.int32]) -> Rows:
     """The rows in the form that a net takes: inputs `X`, targets, and codes of cells."""
     units = rows.units if rows.units is not None and rows.units.largest is not None else None
-    return Rows(X, torch.tensor(rows.targets), torch.from_numpy(codes), units)
+    has_label = None if rows.has_label is None else torch.from_numpy(rows.has_label)
+    return Rows(X, torch.tensor(rows.targets), torch.from_numpy(codes), units, has_label)
 
 
 def to_inputs(X: Any, index: NDArray[np.intp] | None = None) -> Inputs:

@@ -98,9 +98,11 @@ def _compared(
 
 def _gain(simple: Evaluated, other: Evaluated) -> tuple[float, float]:
     """The `other`'s advantage on the rows that evaluated both, and its standard error."""
-    n_rows = len(other.scores)
-    parts = torch.arange(n_rows).tensor_split(min(N_PARTS, n_rows))
-    positions = torch.arange(n_rows) if other.positions is None else other.positions.cpu()
+    labelled = other.evaluator.labelled
+    parts = labelled.tensor_split(min(N_PARTS, len(labelled)))
+    positions = torch.arange(len(other.scores))
+    if other.positions is not None:
+        positions = other.positions.cpu()
     costs = simple.costs([positions[part] for part in parts]), other.costs(list(parts))
     gains = np.subtract(*costs)
     return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))

@@ -103,6 +103,7 @@ class CrossFitting:
         self._inputs, self._lagrangian, self._batch_size = inputs, lagrangian, batch_size
         self._task, self._criterion = task, criterion
         self._y, self._strata = rows.targets_and_strata()
+        self._has_label = rows.has_label
         self._random = torch.Generator().manual_seed(0)
         folds = self._balanced_folds()
         if rows.units is not None:
@@ -127,7 +128,7 @@ class CrossFitting:
             self._optimizer.zero_grad()
             learned = rows[learns.nonzero()[:, 0]]
             # The mean over all pairs of a row and a copy. Each copy gets the gradient of its pairs.
-            loss = N_FOLDS * self._loss(of_copies, self._y[learned], gradient[learned])
+            loss = N_FOLDS * self._loss(of_copies, learned, gradient[learned])
             torch.autograd.backward(loss)
             self._optimizer.step()
 
@@ -160,9 +161,19 @@ class CrossFitting:
         outputs = nn.functional.linear(self._inputs[rows], *self._weights)
         return outputs.view(len(rows), N_FOLDS, -1)
 
-    def _loss(self, outputs: torch.Tensor, y: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-        """The mean Lagrangian of rows with these outputs, with the `gradient` of its entries."""
-        scores = self._task.scores(outputs)
+    def _loss(
+        self, outputs: torch.Tensor, rows: torch.Tensor, gradient: torch.Tensor
+    ) -> torch.Tensor:
+        """The mean Lagrangian of rows with these outputs, with the `gradient` of its entries.
+
+        `rows` are their positions. The primary loss is the mean over those that have a label.
+        """
+        scores, y = self._task.scores(outputs), self._y[rows]
         entries = self._lagrangian.entries(scores, y)
-        loss = self._task.objective(self._criterion, scores, y)
-        return loss + (entries * gradient.to(entries.dtype)).sum() / len(y)
+        constrained = (entries * gradient.to(entries.dtype)).sum() / len(y)
+        if self._has_label is not None:
+            known = self._has_label[rows]
+            scores, y = scores[known], y[known]
+        if not len(y):
+            return constrained
+        return self._task.objective(self._criterion, scores, y) + constrained

@@ -91,7 +91,7 @@ class Epochs:
 
     def price(self) -> Price | None:
         """The cost of keeping the best epoch and its adjustment."""
-        return self.checkpoints.price(len(self.evaluator.rows), self.max_epochs > 0)
+        return self.checkpoints.price(len(self.evaluator.labelled), self.max_epochs > 0)
 
     def _of_constraints(
         self, values: Array, means: Array, bounds: Array

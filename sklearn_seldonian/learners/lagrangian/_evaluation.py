@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
-from sklearn_seldonian.constraints import Cells, Stratification
+from sklearn_seldonian.constraints import HAS_LABEL, Cells, Stratification
 from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.learners._price import Outcome
 from sklearn_seldonian.learners.lagrangian._batches import Rows
@@ -100,14 +101,22 @@ class CandidateEvaluator:
         self._class_weights = class_weights(criterion, n_classes)
         self._labels = task.labels(rows.y).cpu().numpy()
         self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+        self._labelled: torch.Tensor | slice = slice(None)
+        self._labelled_cells: NDArray[np.intp] | slice = slice(None)
+        if rows.has_label is not None:
+            self._labelled = rows.has_label.nonzero()[:, 0]
+            self._labelled_cells = _cells_with_label(problem.stratification)
         truth = truth_table(problem, task, rows)
         self.forecast = forecast_for(problem, truth, by_counts=rows.units is None)
-        counts = np.bincount(self._labels, minlength=n_classes) + 1.0
+        counts = np.bincount(task.labels(rows.labelled.y).cpu().numpy(), minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None
         if resampled is not None:
             drawn = np.bincount(task.labels(resampled.y).cpu().numpy(), minlength=n_classes)
             self._class_weights = self._class_weights * drawn / counts
+        self._row_weights = np.zeros(len(self._labels))
+        known = self.labelled.numpy()
+        self._row_weights[known] = self._class_weights[self._labels[known]]
 
     def epochs_per_search(self, n_epochs: int) -> int:
         """One epoch out of this many is `searched`."""
@@ -138,11 +147,11 @@ class CandidateEvaluator:
         """The costs of a model with these `scores` and this `adjustment` on parts of the rows.
 
         A cost is the share of wrong decisions, or otherwise the primary loss. Each part has the
-        positions of some rows.
+        positions of some rows, which must be `labelled`.
         """
         adjusted = self._adjusted(scores, adjustment)
         if self._has_errors:
-            errors, weights = self._row_errors(adjusted), self._class_weights[self._labels]
+            errors, weights = self._row_errors(adjusted), self._row_weights
             shares = [weights[at].sum() / weights.sum() for at in parts]
             return [float(errors[at].sum() / own) for at, own in zip(parts, shares, strict=True)]
         rows = [at.to(self.rows.y.device) for at in parts]
@@ -155,9 +164,14 @@ class CandidateEvaluator:
 
     def _row_errors(self, scores: torch.Tensor) -> Array:
         """The part of the error that is due to each row."""
-        weights = self._class_weights[self._labels]
         wrong = scores.argmax(dim=1).cpu().numpy() != self._labels
-        return np.asarray(weights * wrong / weights.sum())
+        return np.asarray(self._row_weights * wrong / self._row_weights.sum())
+
+    @property
+    def labelled(self) -> torch.Tensor:
+        """The positions of the rows that have a label."""
+        known = self._labelled
+        return torch.arange(len(self.rows)) if isinstance(known, slice) else known.cpu()
 
     @property
     def cost_in_words(self) -> str:
@@ -226,7 +240,8 @@ class CandidateEvaluator:
         if not self.problem.deterministic:
             return np.zeros(tables.shape[:-3])
         k = self.problem.shape[1]
-        confusion = tables[..., :k].sum(axis=-3) * self._class_weights[:, None]
+        table = tables[..., self._labelled_cells, :, :k]
+        confusion = table.sum(axis=-3) * self._class_weights[:, None]
         right = np.trace(confusion, axis1=-2, axis2=-1)
         with np.errstate(invalid="ignore"):  # possibly no row has finite scores
             return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
@@ -236,7 +251,7 @@ class CandidateEvaluator:
         n_classes = self.problem.shape[1]
         if n_classes == 1:
             return Outcome("loss", loss)
-        decided = table[..., :n_classes].sum(axis=(0, 1))
+        decided = table[self._labelled_cells, :, :n_classes].sum(axis=(0, 1))
         with np.errstate(invalid="ignore"):
             shares = tuple((decided / decided.sum()).tolist())
         if not self.problem.deterministic:
@@ -311,7 +326,8 @@ class CandidateEvaluator:
         prediction, choices = self.forecast.predict(*seen), self.forecast.choices(*seen)
         adjustment = _offset(chosen, problem)
         adjusted = self._adjusted(scores, adjustment)
-        loss = self.task.loss(self.criterion, adjusted, self.rows.y).item()
+        known = self._labelled
+        loss = self.task.loss(self.criterion, adjusted[known], self.rows.y[known]).item()
         means = problem.linearisation.means(chosen.tables)
         outcome, error = self._outcome(chosen.tables, loss), float(self._errors(chosen.smoothed))
         results = (
@@ -338,12 +354,12 @@ class CandidateEvaluator:
     def _standard_errors(self, decisions: ShiftedDecisions, unmoved: Array) -> Array:
         """The standard errors of the errors' differences from the error without offset."""
         n_classes, k = self.problem.shape[1], decisions.class_position
-        before = unmoved[..., :n_classes].sum(axis=0)
-        of_class = decisions.tables[..., :n_classes].sum(axis=-3)[..., k]
+        before = unmoved[self._labelled_cells, :, :n_classes].sum(axis=0)
+        of_class = decisions.tables[:, self._labelled_cells, :, k].sum(axis=-2)
         weights, of_label = self._class_weights, before.sum(axis=1)
         changed = np.abs(of_class - before[:, k]) / before.sum()
         mean_weight = of_label @ weights / of_label.sum()
-        return np.asarray(np.sqrt(changed @ weights**2 / len(self.rows)) / mean_weight)
+        return np.asarray(np.sqrt(changed @ weights**2 / len(self.labelled)) / mean_weight)
 
     def _feasibility_scores(self, decisions: ShiftedDecisions | GroupDecisions) -> Array:
         seen = self._as_seen(decisions.smoothed)
@@ -423,6 +439,13 @@ class CandidateEvaluator:
         return bool(candidate.prediction.feasibility_score >= self.problem.power)
 
 
+def _cells_with_label(stratification: Stratification) -> NDArray[np.intp]:
+    """Positions of the cells whose rows have a label, in one family of columns."""
+    family = stratification.family_of((HAS_LABEL,))
+    inside = stratification.inside((HAS_LABEL,), family)
+    return np.asarray(np.flatnonzero(inside) + stratification.spans[family].start)
+
+
 def _offset(
     decisions: ShiftedDecisions | GroupDecisions, problem: ConstrainedProblem
 ) -> Adjustment:
@@ -453,22 +476,26 @@ def observe(
     keep: bool = False,
     units: SamplingUnits | None = None,
 ) -> tuple[float, Statistics]:
-    """The mean primary loss of `rows` and the statistics of their predictions.
+    """The mean primary loss of `rows` that have a label, and the statistics of all predictions.
 
     `scores` has the scores of the rows, batch by batch. `stratification` is that of the rows'
     cells. `ends`, `keep` and `units` are as in `Statistics` and `summarise`.
     """
     y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-    parts, total, start = [], 0.0, 0
+    parts, total, n_total, start = [], 0.0, 0, 0
     for batch in scores:
         part = slice(start, start + len(batch))
         own = None if units is None else units.take(part)
-        loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
-        total += loss.item() * len(batch)
+        known = slice(None) if rows.has_label is None else rows.has_label[part].to(batch.device)
+        with_label = batch[known]
+        if len(with_label):
+            of_rows = on_device(rows.y[part], batch.device)[known]
+            total += task.loss(criterion, with_label, of_rows).item() * len(with_label)
+            n_total += len(with_label)
         seen = task, batch, y[part], codes[part], stratification, values
         parts.append(summarised(*seen, keep=keep, units=own))
         start = part.stop
-    return total / len(rows), replace(_merged(parts), ends=ends)
+    return total / n_total if n_total else math.nan, replace(_merged(parts), ends=ends)
 
 
 def _merged(parts: list[Statistics]) -> Statistics:

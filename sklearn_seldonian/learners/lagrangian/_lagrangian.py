@@ -74,7 +74,7 @@ class StratifiedRows(Rows):
     """
 
     def __init__(self, rows: Rows, problem: ConstrainedProblem, task: Task) -> None:
-        super().__init__(rows.X, rows.y, rows.cells, rows.units)
+        super().__init__(rows.X, rows.y, rows.cells, rows.units, rows.has_label)
         self._labels_of, self._n_classes = task.labels, problem.shape[1]
         self._cell_of_code = torch.from_numpy(problem.stratification.joint.cell_of_code).to(
             rows.cells.device

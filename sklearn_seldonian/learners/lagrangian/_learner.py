@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from sklearn_seldonian.data._preprocess import fit_preprocessor
+from sklearn_seldonian.constraints import HAS_LABEL
+from sklearn_seldonian.data._preprocess import fit_preprocessor, transformed
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.learners._failure_reasons import failure_reason, warn_of_few_rows
@@ -99,11 +100,15 @@ class LagrangianLearner:
         device = self._device
         preprocessor, X, resampled = self._prepare(rows, problem.targets)
         specification = problem.specification
-        cells = specification.cells(rows.columns, len(rows.y))
+        # Errors and smoothed rates need cells that rows with and without a label do not share.
+        also = () if rows.has_label is None else (HAS_LABEL,)
+        cells = specification.cells(rows.columns, len(rows.y), also)
         reason = failure_reason(specification, cells)
         if reason:
             return NotTrained(reason, preprocessor)
-        task, tensors = task_of(problem.targets, rows.y), tensors_of(rows, X, cells.codes)
+        n_labelled = len(rows.labelled().y)
+        task = task_of(problem.targets, rows.labelled().y)
+        tensors = tensors_of(rows, X, cells.codes)
         labels = task.labels(tensors.y).numpy()
         if task.deterministic:  # a mean of probabilities with a narrow range needs very few rows
             warn_of_few_rows(specification, labels, cells, task.n_classes, problem.n_safety)
@@ -112,11 +117,11 @@ class LagrangianLearner:
         logger.info("Training on %d rows; %d are held out for the test.", len(rows.y), n_safety)
         sizes = self._sizes(X, task.n_classes)
         nets = {}
-        for name, own in self._candidates(constrained, len(rows.y), resampled).items():
+        for name, own in self._candidates(constrained, n_labelled, resampled).items():
             if name and self.settings["verbose"] and not self.processes.rank:
                 print(f"Training a {name}.")
             with gradients(), own_random_numbers(device, seed):
-                net = self._net({**sizes, **own}, constrained, task, device, len(rows.y))
+                net = self._net({**sizes, **own}, constrained, task, device, n_labelled)
                 nets[name] = net.fit(tensors, resampled=resampled)
             if net.interrupted_:
                 break
@@ -185,10 +190,21 @@ class LagrangianLearner:
         """The fitted preprocessor, the module's inputs, and resampled training rows, if any."""
         if self.preprocessor is None:
             return None, to_inputs(rows.X, rows.index), None
-        groups = None if rows.units is None else rows.units.positions
+        known, has_label = rows.labelled(), rows.has_label
+        groups = None if known.units is None else known.units.positions
         fitted = self.processes.from_first(
-            lambda: fit_preprocessor(self.preprocessor, rows.inputs(), rows.y, groups=groups)
+            lambda: fit_preprocessor(self.preprocessor, known.inputs(), known.y, groups=groups)
         )
+        if has_label is not None:
+            if fitted.resampled:
+                raise ValueError(
+                    "A sampler was given as preprocessor=, and y has missing labels. A sampler "
+                    "needs the label of every row: leave those rows out, or leave the sampler out."
+                )
+            others = rows.take(np.flatnonzero(~has_label)).inputs()
+            X = np.empty((len(has_label), *fitted.X.shape[1:]), fitted.X.dtype)
+            X[has_label], X[~has_label] = fitted.X, transformed(fitted.transformer, others)
+            return fitted.transformer, to_inputs(X), None
         resampled = None
         if fitted.resampled:
             X, y = fitted.resampled

@@ -37,7 +37,7 @@ from sklearn_seldonian.learners.lagrangian._callbacks import (
     has_lost_patience,
     reads_batches,
 )
-from sklearn_seldonian.learners.lagrangian._checkpoints import n_selection_rows
+from sklearn_seldonian.learners.lagrangian._checkpoints import MIN_HELD_OUT, n_selection_rows
 from sklearn_seldonian.learners.lagrangian._checks import (
     check_criterion,
     check_module,
@@ -216,11 +216,13 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
 
     def _prepare(self, rows: Rows, resampled: Rows | None) -> Rows:
         """Prepare training; return the rows to draw batches of the primary loss from."""
-        n_held_out, n_smallest = 0, 0.0
+        n_held_out, n_smallest, is_resampled = 0, 0.0, resampled is not None
         if self.problem.atoms and resampled is None:  # a sampler has used all rows
             table = truth_table(self.problem, self.task_, rows)
-            n_smallest = self.problem.n_smallest_group(table)
-            n_held_out = n_selection_rows(len(rows), n_smallest, self.module_)
+            n_labelled = len(rows.labelled)
+            n_smallest = min(self.problem.n_smallest_group(table), n_labelled)
+            if n_labelled >= 2 * MIN_HELD_OUT:
+                n_held_out = n_selection_rows(len(rows), n_smallest, self.module_)
         trained, evaluated, self._held_out = parted(rows, n_held_out)
         evaluator = CandidateEvaluator(
             self.problem, evaluated, self.criterion_, self.task_, resampled
@@ -232,16 +234,19 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self.multiplier_init,
             self.multiplier_lr,
             self.device,
-            self.task_.violation_scale(self.problem, trained),
-            len(Batches(trained, self.batch_size, self.processes)),
+            self.task_.violation_scale(self.problem, trained.labelled),
+            len(Batches(trained.labelled, self.batch_size, self.processes)),
             self.processes,
         )
         self._epochs = Epochs(evaluator, self._lagrangian, self.max_epochs, self.n_iter_no_change)
+        if resampled is None and trained.has_label is not None:
+            resampled = trained.labelled
         if self.problem.atoms:
             trained = StratifiedRows(trained, self.problem, self.task_)
         self._constraint_batches = self._cross_fitting = None
-        if resampled is None:
+        if not is_resampled:
             self._cross_fitting = self._cross_fitted(trained, n_smallest)
+        if resampled is None:
             return trained
         if self.problem.atoms:
             epochs = itertools.repeat(Batches(trained, self.batch_size, self.processes))
@@ -318,8 +323,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     def train_step_single(self, batch: Any) -> dict[str, torch.Tensor]:
         """As in skorch, with the constraints' part of the loss.
 
-        If the primary loss is computed on resampled rows, the constraints' part is computed on a
-        batch of the candidate rows themselves.
+        If the primary loss is computed on resampled rows, or on those that have a label, the
+        constraints' part is computed on a batch of the candidate rows themselves.
         """
         if not self.module_.training:  # calling train() takes a tenth of a small network's step
             self._set_training(True)

@@ -46,7 +46,7 @@ class StackingLearner:
     ) -> Trained | NotTrained:
         """Fit estimator and linear model to candidate `rows`."""
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        scores, criterion, multiplier_rate = _scores_of(problem.targets, rows.y)
+        scores, criterion, multiplier_rate = _scores_of(problem.targets, rows.labelled().y)
         features = StackedFeatures(self.estimator, self.preprocessor, scores, self.cv, seed)
         is_frozen = isinstance(self.estimator, FrozenEstimator)
         is_trained = not is_frozen or isinstance(scores, NumberScores)

@@ -20,6 +20,9 @@ class Costs:
 
     cost_in_words = "error"
 
+    def __init__(self, n_rows):
+        self.labelled = torch.arange(n_rows)
+
     def costs(self, scores, adjustment, parts):
         return [float(scores[part].mean()) for part in parts]
 
@@ -31,7 +34,7 @@ def evaluated(score, cost=0.0, spread=0.0, positions=None):
     parts = torch.arange(n_rows) * 20 // n_rows % 2  # neighbouring parts of 20 differ
     scores = cost + spread * (parts.double() - 0.5)
     return Evaluated(
-        Candidate(np.zeros(1), passing, cost, cost), scores[:, None], positions, Costs()
+        Candidate(np.zeros(1), passing, cost, cost), scores[:, None], positions, Costs(n_rows)
     )
 
 
