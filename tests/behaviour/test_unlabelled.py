@@ -297,7 +297,6 @@ OTHER_FILLS = {
     [
         *((name, "other class") for name in MODELS if name not in TARGET),
         ("linear", "random class"),
-        ("meta", "random class"),
         ("regressor", "number"),
         ("meta regressor", "number"),
     ],

@@ -355,7 +355,7 @@ class CandidateEvaluator:
         """The standard errors of the errors' differences from the error without offset."""
         n_classes, k = self.problem.shape[1], decisions.class_position
         before = unmoved[self._labelled_cells, :, :n_classes].sum(axis=0)
-        of_class = decisions.tables[:, self._labelled_cells, :, k].sum(axis=-2)
+        of_class = decisions.tables[..., k][:, self._labelled_cells].sum(axis=1)
         weights, of_label = self._class_weights, before.sum(axis=1)
         changed = np.abs(of_class - before[:, k]) / before.sum()
         mean_weight = of_label @ weights / of_label.sum()
