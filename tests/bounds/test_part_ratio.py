@@ -44,9 +44,9 @@ def tables_of(successes, trials, delta, *, part_on_top):
     [
         (3, 0.1),
         (5, 0.2),
+        pytest.param(6, 0.1, marks=pytest.mark.slow),
+        pytest.param(7, 0.01, marks=pytest.mark.slow),
         pytest.param(8, 0.05, marks=pytest.mark.slow),
-        pytest.param(9, 0.01, marks=pytest.mark.slow),
-        pytest.param(10, 0.1, marks=pytest.mark.slow),
     ],
 )
 def test_no_bound_is_below_the_true_ratio_more_often_than_delta(n, delta, part_on_top):
