@@ -79,7 +79,8 @@ def a_few(estimators, **settings):
         SeldonianClassifier(constraints="ACC >= 0"),
         SeldonianClassifier(constraints="ACC >= 0.01", method="asymptotic"),
         SeldonianClassifier(preprocessor=StandardScaler(), max_epochs=5),
-        SeldonianClassifier(constraints="ACC >= 0", preprocessor=StandardScaler()),
+        # 100 candidate rows give 120 steps, which lead to an accuracy of .82; the check asks for .83.
+        SeldonianClassifier(constraints="ACC >= 0", preprocessor=StandardScaler(), max_epochs=40),
         SeldonianClassifier(constraints="ACC >= 1.5", fallback=LogisticRegression()),
         SeldonianClassifier(constraints="ACC >= 1.5", fallback="majority"),
         SeldonianMetaClassifier(LogisticRegression(), cv=2),
