@@ -242,8 +242,7 @@ def labelled_rows(
     missing = specification.missing
     y, positions = targets.check(_arguments.one_value_a_row("y", y, n_rows), missing)
     wanted = specification.columns.union(more)
-    columns = _groups.column_values(wanted, X, sensitive_features, len(y), missing)
-    columns = _groups.with_label_column(columns, y, missing)
+    columns = _groups.columns_with_label(wanted, X, sensitive_features, y, missing)
     return LabelledRows(X, y, positions, columns, X)
 
 

@@ -69,14 +69,19 @@ def column_values(
     return found
 
 
-def with_label_column(columns: dict[str, Any], y: Any, missing: str) -> dict[str, Any]:
-    """The `columns`, and if labels in `y` may be missing, one that is 1 where there is a label.
+def columns_with_label(
+    wanted: set[str], X: Any, sensitive_features: Any, y: Any, missing: str
+) -> dict[str, Any]:
+    """The `column_values` of rows with the labels `y`.
+
+    If labels may be missing, there is another column, which is 1 where there is a label.
 
     Raises
     ------
     ValueError
-        If a column already has the name of this one.
+        As in `column_values`, and if a column already has the name of this other one.
     """
+    columns = column_values(wanted, X, sensitive_features, len(y), missing)
     if missing != "exclude":
         return columns
     if LABEL in columns:

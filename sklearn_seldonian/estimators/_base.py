@@ -217,8 +217,7 @@ class CertifiedEstimator(CertifiedModel):
         """The columns that constraints may name. Those that they do name are checked."""
         wanted = self._specification_.columns | ({self._shift_.column} if self._shift_ else set())
         missing = self._specification_.missing
-        columns = _groups.column_values(wanted, X, sensitive_features, len(y), missing)
-        return _groups.with_label_column(columns, y, missing)
+        return _groups.columns_with_label(wanted, X, sensitive_features, y, missing)
 
     @property
     def _origin(self):

@@ -71,8 +71,7 @@ class RepeatedTests:
         """The columns that the test needs, checked."""
         source = bound.source
         wanted = source.columns | ({shift.column} if shift else set())
-        columns = _groups.column_values(wanted, X, sensitive_features, len(y), source.missing)
-        columns = _groups.with_label_column(columns, y, source.missing)
+        columns = _groups.columns_with_label(wanted, X, sensitive_features, y, source.missing)
         missing = sorted(source.columns - set(columns))
         if missing:
             raise ValueError(
