@@ -72,7 +72,7 @@ class LearnerParameters(BaseEstimator):
     max_epochs : int, default=20
         The number of epochs, or the largest number with `n_iter_no_change`.
     batch_size : int, default=None
-        Rows per training batch. None: so many that an epoch has 20 batches, but at least 16 and
+        Rows per training batch. None: so many that an epoch has 20 batches, but at least 8 and
         at most 128.
     n_iter_no_change : int or None, default=None
         Stop training under constraints after this many epochs without a better checkpoint. None:
