@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom
 
 from sklearn_seldonian.bounds import part_ratio_asymptotic_upper, part_ratio_test
-from sklearn_seldonian.bounds._part_ratio import BERNSTEIN, LEBESGUE, NODES, _Cells
+from sklearn_seldonian.bounds._part_ratio_largest import BERNSTEIN, LEBESGUE, NODES, Cells
 
 RATES = np.array([0.0, 0.02, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])
 SHARES = np.array([0.1, 0.3, 0.5, 0.8])
@@ -32,8 +32,8 @@ def true_ratio(share, part, rest, *, part_on_top):
         return float(np.divide(part, whole) if part_on_top else np.divide(whole, part))
 
 
-def tables_of(successes, trials, delta, *, part_on_top):
-    found = part_ratio_test(successes, trials, delta, part_on_top=part_on_top).tables
+def limits_of(successes, trials, delta, *, part_on_top):
+    found = part_ratio_test(successes, trials, delta, part_on_top=part_on_top).limits
     assert found is not None
     return found
 
@@ -97,7 +97,7 @@ def test_a_limit_that_is_the_true_ratio_is_rarely_certified(n, share, rates, del
 def test_the_set_contains_all_tables_that_are_ordered_as_low(observed, part_on_top):
     n, delta = 12, 0.1
     m, k, j = observed
-    found = tables_of((k, j), (m, n - m), delta, part_on_top=part_on_top)
+    found = limits_of((k, j), (m, n - m), delta, part_on_top=part_on_top).worst.tables
     every = all_tables(n).astype(float)
     sizes, part, rest = every.T
     order = part_ratio_asymptotic_upper(
@@ -151,8 +151,8 @@ def test_the_largest_probability_is_bounded_closely(counts, sizes, ratio, part_o
     """Against sums over all tables at many rates in the box, on and beyond the limit."""
     n, delta = sum(sizes), 0.05
     at = 1.0 / ratio if part_on_top else ratio
-    found = tables_of(counts, sizes, delta, part_on_top=part_on_top)
-    bound = found.largest(at, 0.0, 0.002)
+    worst = limits_of(counts, sizes, delta, part_on_top=part_on_top).worst
+    bound, found = worst.largest(at, 0.0, 0.002), worst.tables
     every = all_tables(n)
     rows = every[:, 0] - int(found.sizes[0])
     edge = found.edge[np.clip(rows, 0, len(found.sizes) - 1), every[:, 1]]
@@ -160,14 +160,14 @@ def test_the_largest_probability_is_bounded_closely(counts, sizes, ratio, part_o
     inside &= (rows >= 0) & (rows < len(found.sizes))
     best = 0.0
     for share, rate, move in product(np.linspace(0, 1, 9), np.linspace(0, 1, 9), (1.0, 1.1)):
-        share = found.low.share + share * (min(found.high.share, at) - found.low.share)
+        share = worst.low.share + share * (min(worst.high.share, at) - worst.low.share)
         slope = move**found.sign * (at - share) / (1.0 - share)  # moved beyond the limit
         ends = [
-            np.clip(rest / max(slope, 1e-9), found.low.part, found.high.part)
-            for rest in (found.low.rest, found.high.rest)
+            np.clip(rest / max(slope, 1e-9), worst.low.part, worst.high.part)
+            for rest in (worst.low.rest, worst.high.rest)
         ]
         part = ends[0] + rate * (ends[1] - ends[0])
-        if found.low.rest <= part * slope * (1 + 1e-9) <= found.high.rest * (1 + 1e-8):
+        if worst.low.rest <= part * slope * (1 + 1e-9) <= worst.high.rest * (1 + 1e-8):
             own = probabilities(every[inside], n, share, part, min(part * slope, 1.0)).sum()
             best = max(best, own)
     assert 0.0 < best <= bound
@@ -176,9 +176,9 @@ def test_the_largest_probability_is_bounded_closely(counts, sizes, ratio, part_o
 
 def test_a_bound_is_valid_for_all_larger_limits():
     """The largest probability never increases, so every limit above the bound is rejected."""
-    found = tables_of((20, 30), (30, 35), 0.05, part_on_top=False)
+    found = limits_of((20, 30), (30, 35), 0.05, part_on_top=False)
     limits = found.limit * np.array([1.0, 1.01, 1.03, 1.1, 1.3, 2.0])
-    largest = [found.largest(limit, 0.0, 1e-3) for limit in limits]
+    largest = [found.worst.largest(limit, 0.0, 1e-3) for limit in limits]
     assert largest[0] <= found.level + 1e-3
     assert np.all(np.diff(largest) <= 1e-3)
 
@@ -237,7 +237,7 @@ def test_cubics_are_bounded_by_their_bernstein_coefficients():
 
 def test_quarters_cover_a_cell():
     ends = (np.array([0.0]), np.array([0.5]), np.array([0.2]), np.array([1.0]))
-    quarters = _Cells(*ends).quartered()
+    quarters = Cells(*ends).quartered()
     widths, heights = quarters.last - quarters.first, quarters.high - quarters.low
     assert (widths * heights).sum() == pytest.approx(0.5 * 0.8)
     assert (quarters.first.min(), quarters.last.max()) == (0.0, 0.5)
