@@ -18,6 +18,8 @@ decisions.
   Its bound is on the difference between a group's rate and the rate of all rows. So the rates of
   two groups can differ by more than the limit. It leaves no margin for sampling errors.
 * fairlearn, rehearsed: the same with the loosest of several bounds that passes the rehearsal.
+* cooper, rehearsed: a logistic model trained by Cooper's Lagrangian optimisation on all candidate
+  rows at once, also with the loosest of several bounds that passes the rehearsal.
 
 A method that passes less often can be more accurate when it passes, so read shares and accuracies
 together. Our methods aim at passing nine times in ten. A method that just passes its rehearsal

@@ -6,8 +6,18 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from _population import Config, draw, population
-from _rival_methods import RIVALS, case_of, enters, mixture, predicted_passing, rehearsed
+from _rival_methods import (
+    RIVALS,
+    case_of,
+    constrained,
+    enters,
+    excesses,
+    mixture,
+    predicted_passing,
+    rehearsed,
+)
 from rivals import (
     ENTRIES,
     Entry,
@@ -29,7 +39,7 @@ DATA = "nowhere"  # the synthetic population is not read from a file
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name == "fairlearn, rehearsed"))
+        pytest.param(name, marks=[pytest.mark.slow] * name.endswith(", rehearsed"))
         for name in ["ours, linear", *RIVALS]
     ],
 )
@@ -71,15 +81,35 @@ def test_the_first_option_that_passes_or_the_one_with_the_lowest_bound():
     assert rehearsed([male, half], lambda option: option, impossible) is half
 
 
-def test_a_mixture_keeps_nearer_to_parity_with_a_tighter_bound():
+@pytest.mark.parametrize("train", [mixture, constrained])
+def test_a_model_keeps_nearer_to_parity_with_a_tighter_bound(train):
     people = population("synthetic")
     case, strict = case_of(EASY, 2000, 0, DATA), EASY._replace(limit=0.1)
     male = people.groups["M"].to_numpy() == 1
-    loose, tight = (mixture(case.candidate, strict, share)(people.X) for share in (1.0, 0.2))
+    loose, tight = (train(case.candidate, strict, share)(people.X) for share in (1.0, 0.2))
     gaps = [abs(p[male].mean() - p[~male].mean()) for p in (loose, tight)]
     assert gaps[1] < gaps[0] - 0.05
     assert tight.min() >= 0
     assert tight.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("family", "limit", "share", "expected"),
+    [
+        ("DP", 0.1, 1.0, [0.4, -0.6]),  # rates .75 and .25
+        ("DP", 0.1, 0.5, [0.45, -0.55]),
+        ("DI", 0.8, 1.0, [0.35, -0.55]),
+        ("DI", 0.8, 0.5, [0.425, -0.525]),
+        ("PPV", 0.75, 1.0, [0.0, 0.0]),  # three of four
+        ("PPV", 0.75, 0.4, [0.075, 0.075]),
+    ],
+)
+def test_excesses_over_a_share_of_the_limit(family, limit, share, expected):
+    positive = torch.tensor([1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+    y = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    config = Config("synthetic", family, limit)
+    found = excesses(positive, y, torch.arange(8) < 4, config, share)
+    assert found.tolist() == pytest.approx(expected)
 
 
 def test_fairlearn_stays_out_where_it_has_no_constraint():
