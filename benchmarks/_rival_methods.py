@@ -98,6 +98,15 @@ def ours_trees(case: Case) -> Answer:
     return fitted(SeldonianMetaClassifier(trees), case)
 
 
+def ours_default_at_even_odds(case: Case) -> Answer:
+    return fitted(SeldonianClassifier(power=0.5, device="cpu"), case)
+
+
+def ours_trees_at_even_odds(case: Case) -> Answer:
+    trees = HistGradientBoostingClassifier(random_state=case.seed)
+    return fitted(SeldonianMetaClassifier(trees, power=0.5), case)
+
+
 def ours_linear_by_group(case: Case) -> Answer:
     model = SeldonianClassifier(module__hidden=(), device="cpu", group_thresholds=True)
     return fitted(model, case)
@@ -398,6 +407,10 @@ OURS: dict[str, Callable[[Case], Answer]] = {
     "ours, linear": ours_linear,
     "ours, trees": ours_trees,
 }
+OURS_AT_EVEN_ODDS: dict[str, Callable[[Case], Answer]] = {
+    "ours, default, power .5": ours_default_at_even_odds,
+    "ours, trees, power .5": ours_trees_at_even_odds,
+}
 OURS_BY_GROUP: dict[str, Callable[[Case], Answer]] = {
     "ours, linear, by group": ours_linear_by_group,
     "ours, trees, by group": ours_trees_by_group,
@@ -416,7 +429,7 @@ RIVALS_BY_GROUP: dict[str, Callable[[Case], Answer]] = {
 }
 BLIND = OURS | RIVALS
 BY_GROUP = OURS_BY_GROUP | RIVALS_BY_GROUP
-METHODS = BLIND | BY_GROUP
+METHODS = BLIND | OURS_AT_EVEN_ODDS | BY_GROUP
 
 
 def enters(method: str, config: Config) -> bool:
