@@ -84,6 +84,7 @@ def bare_loop(data: Data, *, halved: bool, epochs: int, device: str) -> None:
 def constrained_fit(data: Data, *, n_constraints: int, epochs: int, device: str) -> float:
     """Fit, and return the seconds that the epochs took."""
     model = SeldonianClassifier(
+        MLP,
         constraints=parities(n_constraints),
         lr=LR,
         max_epochs=epochs,
