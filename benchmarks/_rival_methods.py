@@ -350,7 +350,8 @@ def constrained(sample: Sample, config: Config, share: float) -> Decide:
     X, y = (torch.as_tensor(rows, dtype=torch.float32) for rows in sample[:2])
     male = torch.as_tensor(sample.groups["M"].to_numpy() == 1)
     model = torch.nn.Linear(X.shape[1], 1)
-    torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
 
     class Problem(cooper.ConstrainedMinimizationProblem):
         def __init__(self) -> None:

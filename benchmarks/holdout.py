@@ -40,7 +40,7 @@ from sklearn_seldonian.learners.lagrangian._checkpoints import n_selection_rows
 
 NAMES = ("gpa_DP_0.1", "gpa_DP_0.05", "synthetic_DP_0.1")
 HIDDEN = {"network": (64, 64), "linear": ()}
-SHARES = {"none": 0.0, "tenth": 0.1, "third": 1 / 3, "half": 0.5, "chosen": math.nan, "copies": 0.0}
+SHARES = {"none": 0.0, "tenth": 0.1, "third": 1 / 3, "half": 0.5, "chosen": math.nan}
 
 
 def held_out(n_rows: int, n_smallest: float, module: nn.Module, share: float) -> int:
@@ -60,7 +60,7 @@ def run_trial(model: str, name: str, rows: str, m: int, trial: int) -> dict[str,
     )
     with (
         warnings.catch_warnings(),
-        patch.object(_net, "n_selection_rows", lambda *of: held_out(*of, SHARES[rows])),
+        patch.object(_net, "n_selection_rows", lambda *of: held_out(*of, SHARES.get(rows, 0.0))),
         patch.object(_net, "needs_cross_fitting", lambda *_: rows == "copies"),
     ):
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
@@ -88,7 +88,7 @@ def main() -> None:
     options = parser.parse_args()
     cases = [
         (model, name, rows, m, trial)
-        for model, kinds in (("network", list(SHARES)[:-1]), ("linear", ["none", "half", "copies"]))
+        for model, kinds in (("network", list(SHARES)), ("linear", ["none", "half", "copies"]))
         for name in NAMES
         for m in options.sizes
         for rows in kinds

@@ -1,7 +1,7 @@
 """Is a model as likely to pass the safety test as training predicts?
 
-The prediction comes from candidate rows, on which the model was also trained. It is honest only if
-it does not flatter the model. The study varies what could flatter it:
+The prediction comes from candidate rows, and so does the model. It is honest only if it does not
+flatter the model. The study varies what could flatter it:
 
 * the model: linear, a 2x64 network, and boosted trees in `SeldonianMetaClassifier`;
 * the number of features, of which five determine the label, and the number of rows;
@@ -30,7 +30,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from _population import TEXTS
 from _rival_methods import predicted_passing
+from _table import append
 from joblib import Parallel, delayed
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -38,16 +40,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier, SeldonianMetaClassifier
 
 MODELS = ("linear", "network", "trees")
-SIZES, FEATURES, POSITIVES = (1000, 4000), (10, 80), (0.5, 0.1)
-PARITY = "abs((PR | [M]) - (PR | [F])) <= {}"
-# Limits that bind: the best model without constraints misses them, or meets them narrowly.
+SIZES, FEATURES = (1000, 4000), (10, 80)
+# By constraint and share of positives. With few rows, the best models meet these limits narrowly.
 CONSTRAINTS = {
     ("rates", 0.5): ["TPR >= 0.65", "FPR <= 0.35"],
     ("rates", 0.1): ["TPR >= 0.5", "FPR <= 0.3"],
-    ("parity", 0.5): [PARITY.format(0.12)],
-    ("parity", 0.1): [PARITY.format(0.08)],
-    ("precision", 0.5): ["PPV >= 0.75"],
-    ("precision", 0.1): ["PPV >= 0.3"],
+    ("parity", 0.5): [TEXTS["DP"].format(0.12)],
+    ("parity", 0.1): [TEXTS["DP"].format(0.08)],
+    ("precision", 0.5): [TEXTS["PPV"].format(0.75)],
+    ("precision", 0.1): [TEXTS["PPV"].format(0.3)],
 }
 N_RELEVANT, SHARE_F = 5, 0.3
 POOLED, EACH, SIGNIFICANCE = 0.05, 0.1, 0.01
@@ -59,6 +60,19 @@ class Case(NamedTuple):
     positives: float
     features: int
     m: int
+
+
+class Trial(NamedTuple):
+    """One fit of a case: what was predicted, and whether the test was passed."""
+
+    model: str
+    constraint: str
+    positives: float
+    features: int
+    m: int
+    trial: int
+    predicted: float
+    passed: bool
 
 
 CASES = [
@@ -102,8 +116,7 @@ def per_feature(case: Case) -> float:
     return case.m / 2.0 * shares[case.constraint] / case.features
 
 
-def run_trial(case: Case, trial: int) -> dict[str, object]:
-    """One fit: what was predicted, and whether the test was passed."""
+def run_trial(case: Case, trial: int) -> Trial:
     torch.set_num_threads(1)
     X, y, groups = rows_of(case, trial)
     model: SeldonianClassifier | SeldonianMetaClassifier
@@ -117,19 +130,12 @@ def run_trial(case: Case, trial: int) -> dict[str, object]:
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
         warnings.filterwarnings("ignore", "With .* safety rows, no model can pass")
         model.fit(X, y, sensitive_features=groups)
-    predicted = predicted_passing(model.history_)
-    return {
-        **case._asdict(),
-        "trial": trial,
-        "predicted": predicted,
-        "passed": model.solution_found_,
-    }
+    return Trial(*case, trial, predicted_passing(model.history_), model.solution_found_)
 
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """The table of all fits asked for; those that it lacks are run."""
     path = options.results / "judging.csv"
-    options.results.mkdir(parents=True, exist_ok=True)
     keys = [*Case._fields, "trial"]
     done = set[tuple[object, ...]]()
     if path.exists():
@@ -142,8 +148,8 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     ]
     todo = [(case, trial) for case, trial in asked if (*case, trial) not in done]
     calls = (delayed(run_trial)(*each) for each in todo)
-    for row in Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(calls):
-        pd.DataFrame([row]).to_csv(path, mode="a", header=not path.exists(), index=False)
+    for trial in Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(calls):
+        append(path, trial)
     wanted = {(*case, trial) for case, trial in asked}
     trials = pd.read_csv(path)
     return trials[[row in wanted for row in trials[keys].itertuples(index=False, name=None)]]

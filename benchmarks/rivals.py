@@ -46,9 +46,7 @@ constraint significantly more often than delta.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import io
 import math
 import time
 import warnings
@@ -72,6 +70,7 @@ from _rival_methods import (
     case_of,
     enters,
 )
+from _table import append
 from joblib import Parallel, delayed
 from scipy.stats import binomtest
 
@@ -190,17 +189,7 @@ def run(options: argparse.Namespace) -> None:
         for job in todo
     )
     for trial in Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(calls):
-        append(options.results, trial)
-
-
-def append(results: Path, trial: Trial) -> None:
-    """Add one line to the table by a single write, so that no reader sees half of it."""
-    results.mkdir(parents=True, exist_ok=True)
-    lines = io.StringIO()
-    with (results / "rivals.csv").open("ab", buffering=0) as table:
-        rows = [trial] if table.tell() else [Trial._fields, trial]
-        csv.writer(lines).writerows(rows)
-        table.write(lines.getvalue().encode())
+        append(options.results / "rivals.csv", trial)
 
 
 def read_trials(results: Path) -> pd.DataFrame:

@@ -19,15 +19,12 @@ earlier one stopped. It ends in assertions of the claims for which there are eno
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import io
 import json
 import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +42,7 @@ from _rate_summary import (
     report,
     summarise,
 )
+from _table import append
 from joblib import Parallel, delayed
 from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -220,30 +218,15 @@ def chosen(options: argparse.Namespace) -> list[str]:
 
 def run(options: argparse.Namespace) -> None:
     todo = jobs(options)
-    start_table(options.results)
     calls = (
         delayed(run_trial)(CONFIGS[job.config], job.decision, job.m, job.trial, options.data)
         for job in todo
     )
     parallel = Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")
     for n_done, trial in enumerate(parallel(calls), start=1):
-        append(options.results, trial)
+        append(options.results / "trials.csv", trial)
         if n_done % 50 == 0 or n_done == len(todo):
             print(f"{n_done} of {len(todo)} fits", flush=True)
-
-
-def start_table(results: Path) -> None:
-    results.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError), (results / "trials.csv").open("x") as table:
-        csv.writer(table).writerow(Trial._fields)
-
-
-def append(results: Path, trial: Trial) -> None:
-    """Add one line to the table by a single write, so that no reader sees half of it."""
-    line = io.StringIO()
-    csv.writer(line).writerow(trial)
-    with (results / "trials.csv").open("ab", buffering=0) as table:
-        table.write(line.getvalue().encode())
 
 
 def read_trials(results: Path) -> pd.DataFrame:

@@ -10,10 +10,11 @@ import pytest
 from _frontier import Rows, _agreeing_losses, best_rule
 from _population import CONFIGS, Config, Truth, best_shifted_accuracy, draw, population, truth
 from _rate_summary import Finding, claims, report, summarise
+from _table import append
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from solution_rate import Job, Trial, append, read_engine, read_trials, run_trial, start_table
+from solution_rate import Job, Trial, read_engine, read_trials, run_trial
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 DATA = str(SHARED / "data")
@@ -163,8 +164,7 @@ def a_trial(**changes):
 def test_the_table_reads_as_it_was_written(tmp_path):
     trials = [a_trial(), a_trial(trial=1, passed=False, reason="a, b", g_soft=math.nan)]
     for trial in trials:
-        start_table(tmp_path)
-        append(tmp_path, trial)
+        append(tmp_path / "trials.csv", trial)
     read = read_trials(tmp_path)
     assert read["passed"].tolist() == [True, False]
     assert read["reason"].fillna("").tolist() == ["", "a, b"]

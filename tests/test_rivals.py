@@ -18,11 +18,11 @@ from _rival_methods import (
     predicted_passing,
     rehearsed,
 )
+from _table import append
 from rivals import (
     ENTRIES,
     Entry,
     Trial,
-    append,
     check_violations,
     differences,
     jobs,
@@ -142,8 +142,8 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
         results=tmp_path, trials=2, entries=["gpa_DP_0.1@1000"], methods=["ours, linear", "trees"]
     )
     assert len(jobs(options)) == 4
-    append(tmp_path, a_trial(0, "trees"))
-    append(tmp_path, a_trial(1, "ours, linear", 0.6))
+    append(tmp_path / "rivals.csv", a_trial(0, "trees"))
+    append(tmp_path / "rivals.csv", a_trial(1, "ours, linear", 0.6))
     assert [tuple(job)[1:] for job in jobs(options)] == [(0, "ours, linear"), (1, "trees")]
     assert read_trials(tmp_path)["solved"].tolist() == [False, True]
 
