@@ -13,6 +13,7 @@ from sklearn_seldonian.selection._problem import ConstrainedProblem
 from sklearn_seldonian.selection._ranking import (
     MARGIN,
     SelectionKey,
+    averaged,
     position_of_best,
     selection_key,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Prediction",
     "SelectionKey",
     "ShiftedDecisions",
+    "averaged",
     "class_shifts",
     "forecast_for",
     "group_shifts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -12,6 +13,8 @@ SelectionKey = tuple[float, float, float]
 # lower by more than this many standard errors of the difference. The lowest of many estimated
 # errors is too low, so without a margin the choice favours models whose estimates vary most.
 MARGIN = 0.5
+# So many neighbours on each side are averaged to judge the error at one of many thresholds.
+N_NEIGHBOURS = 3
 
 
 def selection_key(
@@ -53,6 +56,22 @@ def position_of_best(
     """The position of the best of several models; among equal ones, that at the least distance."""
     scores = _coarse(feasibility_scores, power)
     return int(np.lexsort((-distances, -errors, scores))[-1])
+
+
+def averaged(errors: Array) -> Array:
+    """The mean of each error and those of its neighbours; the first and the last are repeated.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n,)
+        The errors at ascending thresholds.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    padded = np.pad(errors, N_NEIGHBOURS, mode="edge")
+    return np.asarray(sliding_window_view(padded, 2 * N_NEIGHBOURS + 1).mean(axis=1))
 
 
 def _coarse(scores: Array, power: float) -> Array:

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sklearn_seldonian.selection import position_of_best, selection_key
+from sklearn_seldonian.selection import averaged, position_of_best, selection_key
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,23 @@ def test_of_equals_the_nearest_is_taken():
     for distances in itertools.permutations([3.0, 1.0, 2.0]):
         found = position_of_best(scores, errors, np.array([*distances, 0.0]), power=0.9)
         assert distances[found] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        ([0.5] * 9, [0.5] * 9),
+        ([0.3], [0.3]),
+        ([0.0] * 4 + [0.7] + [0.0] * 4, [0.0] + [0.1] * 7 + [0.0]),
+        ([0.7] + [0.0] * 5, [0.4, 0.3, 0.2, 0.1, 0.0, 0.0]),  # the first is repeated
+    ],
+)
+def test_errors_are_averaged_with_three_neighbours_on_each_side(errors, expected):
+    assert averaged(np.array(errors)).tolist() == pytest.approx(expected)
+
+
+def test_a_single_low_error_is_not_the_lowest_average():
+    errors = 0.3 + 0.02 * np.abs(np.arange(-20, 21)) / 20
+    errors[35] = 0.29
+    assert errors.argmin() == 35
+    assert abs(averaged(errors).argmin() - 20) <= 1

@@ -66,7 +66,7 @@ class Candidate(NamedTuple):
     prediction : Prediction
         The predicted result of the safety test.
     error : float
-        The smoothed share of wrong decisions, weighted by the criterion's class weights. Zero if
+        The share of wrong decisions, weighted by the criterion's class weights. Zero if
         decisions are drawn.
     loss : float
         The primary loss.

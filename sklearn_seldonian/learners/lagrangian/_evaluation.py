@@ -37,6 +37,7 @@ from sklearn_seldonian.selection import (
     GroupOffsets,
     SelectionKey,
     ShiftedDecisions,
+    averaged,
     class_shifts,
     forecast_for,
     group_shifts,
@@ -329,7 +330,7 @@ class CandidateEvaluator:
         known = self._labelled
         loss = self.task.loss(self.criterion, adjusted[known], self.rows.y[known]).item()
         means = problem.linearisation.means(chosen.tables)
-        outcome, error = self._outcome(chosen.tables, loss), float(self._errors(chosen.smoothed))
+        outcome, error = self._outcome(chosen.tables, loss), float(self._errors(chosen.tables))
         results = (
             loss,
             adjustment,
@@ -343,11 +344,12 @@ class CandidateEvaluator:
     def _best(self, decisions: ShiftedDecisions, unmoved: Array) -> int:
         """The position of the best offset; among equal ones, of the smallest.
 
-        Errors are smoothed, because among many decisions some have few errors by chance. A larger
-        offset must be better by some standard errors. `unmoved` is the table without offset.
+        The errors of neighbouring offsets are averaged, because among many offsets some have few
+        errors by chance. A larger offset must be better by some standard errors. `unmoved` is the
+        table without offset.
         """
         standard_errors = self._standard_errors(decisions, unmoved)
-        errors = self._errors(decisions.smoothed) + MARGIN * standard_errors
+        errors = averaged(self._errors(decisions.tables)) + MARGIN * standard_errors
         scores, distances = self._feasibility_scores(decisions), np.abs(decisions.offsets)
         return position_of_best(scores, errors, distances, self.problem.power)
 

@@ -58,7 +58,7 @@ def test_offset_is_the_one_with_the_fewest_errors_of_those_that_pass():
     assert unadjusted.prediction.feasibility_score < 0.9 <= best.prediction.feasibility_score
     decided = best.adjustment.apply(scores).argmax(dim=1).numpy()
     assert best.outcome.value == pytest.approx((decided == y).mean())
-    assert best.error == pytest.approx((decided != y).mean(), abs=0.005)  # smoothed
+    assert best.error == pytest.approx((decided != y).mean())
     assert 0.0 < decided.mean() < 1.0
     loss = nn.functional.cross_entropy(best.adjustment.apply(scores), torch.from_numpy(y)).item()
     assert best.loss == pytest.approx(loss)
@@ -85,7 +85,7 @@ def test_decisions_are_reported_with_and_without_the_adjustment(deterministic):
     assert best.outcome.disadvantage > best.unadjusted.disadvantage
 
 
-@pytest.mark.parametrize(("bias", "is_moved"), [(0.0, False), (0.1, False), (0.6, True)])
+@pytest.mark.parametrize(("bias", "is_moved"), [(0.0, False), (0.05, False), (0.6, True)])
 def test_a_threshold_is_moved_if_that_is_better_by_a_margin(bias, is_moved):
     evaluator, scores, _ = evaluator_of(GAP, gap=0.0, n_safety=100_000)
     scores = scores + torch.tensor([0.0, bias])
@@ -112,7 +112,7 @@ def test_accuracy_is_weighted_as_errors_are():
     assert best.unadjusted.value == pytest.approx(right.sum() / weight.sum())
     right = (best.adjustment.apply(scores).argmax(dim=1).numpy() == y) * weight
     assert best.outcome.value == pytest.approx(right.sum() / weight.sum())
-    assert best.error == pytest.approx(1.0 - best.outcome.value, abs=0.005)  # smoothed
+    assert best.error == pytest.approx(1.0 - best.outcome.value)
     errors = best.row_errors
     assert 1.0 - errors.adjusted.sum() == pytest.approx(best.outcome.value)
     assert 1.0 - errors.unadjusted.sum() == pytest.approx(best.unadjusted.value)
