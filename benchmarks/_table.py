@@ -7,7 +7,11 @@ import io
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import pandas as pd
+
+Job = TypeVar("Job", bound=tuple[Any, ...])
 
 
 def append(path: Path, row: NamedTuple) -> None:
@@ -20,6 +24,17 @@ def append(path: Path, row: NamedTuple) -> None:
         table.write(_line(row._fields))
     with path.open("ab", buffering=0) as table:
         table.write(_line(row))
+
+
+def read(path: Path, columns: Iterable[str]) -> pd.DataFrame:
+    """The table; it has no rows if there is no file."""
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(columns))
+
+
+def lacking(table: pd.DataFrame, keys: Iterable[str], asked: Iterable[Job]) -> list[Job]:
+    """Those jobs of which the table has no row. The entries of a job are in the columns `keys`."""
+    done = set(table[list(keys)].itertuples(index=False, name=None))
+    return [job for job in asked if tuple(job) not in done]
 
 
 def _line(cells: Iterable[object]) -> bytes:

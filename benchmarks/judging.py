@@ -32,7 +32,7 @@ import pandas as pd
 import torch
 from _population import TEXTS
 from _rival_methods import predicted_passing
-from _table import append
+from _table import append, lacking, read
 from joblib import Parallel, delayed
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -137,22 +137,18 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     """The table of all fits asked for; those that it lacks are run."""
     path = options.results / "judging.csv"
     keys = [*Case._fields, "trial"]
-    done = set[tuple[object, ...]]()
-    if path.exists():
-        done = set(pd.read_csv(path)[keys].itertuples(index=False, name=None))
     asked = [
-        (case, trial)
+        (*case, trial)
         for trial in range(options.trials)
         for case in CASES
         if case.model in options.models
     ]
-    todo = [(case, trial) for case, trial in asked if (*case, trial) not in done]
-    calls = (delayed(run_trial)(*each) for each in todo)
+    todo = lacking(read(path, Trial._fields), keys, asked)
+    calls = (delayed(run_trial)(Case(*case), trial) for *case, trial in todo)
     for trial in Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(calls):
         append(path, trial)
-    wanted = {(*case, trial) for case, trial in asked}
-    trials = pd.read_csv(path)
-    return trials[[row in wanted for row in trials[keys].itertuples(index=False, name=None)]]
+    trials = read(path, Trial._fields)
+    return trials[[row in asked for row in trials[keys].itertuples(index=False, name=None)]]
 
 
 def chance(trials: pd.DataFrame) -> float:

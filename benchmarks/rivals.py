@@ -70,7 +70,7 @@ from _rival_methods import (
     case_of,
     enters,
 )
-from _table import append
+from _table import append, lacking, read
 from joblib import Parallel, delayed
 from scipy.stats import binomtest
 
@@ -171,7 +171,6 @@ def code_version() -> str:
 
 def jobs(options: argparse.Namespace) -> list[Job]:
     """The requested fits that are not in the table yet, ordered by trial."""
-    done = set(read_trials(options.results)[list(Job._fields)].itertuples(index=False, name=None))
     asked = (
         Job(name, trial, method)
         for trial in range(options.trials)
@@ -179,7 +178,7 @@ def jobs(options: argparse.Namespace) -> list[Job]:
         for method in options.methods
         if enters(method, ALL_ENTRIES[name].config)
     )
-    return [job for job in asked if tuple(job) not in done]
+    return lacking(read_trials(options.results), Job._fields, asked)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -193,8 +192,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def read_trials(results: Path) -> pd.DataFrame:
-    path = results / "rivals.csv"
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(Trial._fields))
+    return read(results / "rivals.csv", Trial._fields)
 
 
 # -- results ------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ from _rate_summary import (
     report,
     summarise,
 )
-from _table import append
+from _table import append, lacking, read
 from joblib import Parallel, delayed
 from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -197,8 +197,6 @@ class Job(NamedTuple):
 
 def jobs(options: argparse.Namespace) -> list[Job]:
     """The requested fits that are not in the table yet, ordered by trial."""
-    table = read_trials(options.results)
-    done = set(table[list(Job._fields)].itertuples(index=False, name=None))
     asked = (
         Job(name, decision, m, trial)
         for trial in range(options.trials)
@@ -207,7 +205,7 @@ def jobs(options: argparse.Namespace) -> list[Job]:
         for decision in options.decision
         if m <= len(population(CONFIGS[name].dataset, options.data).y)
     )
-    return [job for job in asked if tuple(job) not in done]
+    return lacking(read_trials(options.results), Job._fields, asked)
 
 
 def chosen(options: argparse.Namespace) -> list[str]:
@@ -230,10 +228,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def read_trials(results: Path) -> pd.DataFrame:
-    path = results / "trials.csv"
-    if not path.exists():
-        return pd.DataFrame(columns=list(Trial._fields))
-    return pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
+    return read(results / "trials.csv", Trial._fields)
 
 
 # -- numbers for comparison -----------------------------------------------------------------------
