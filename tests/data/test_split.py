@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sklearn_seldonian import SeldonianClassifier
+from sklearn_seldonian.constraints import LABEL
 from sklearn_seldonian.data._split import LabelledRows, split_rows
 from sklearn_seldonian.data._units import units_of
 from sklearn_seldonian.modules import MLP
@@ -168,3 +169,21 @@ def test_rows_that_count_the_same_are_left_as_they_are():
     rows = in_groups(np.repeat(np.arange(5), 2))
     assert rows.by_weight(np.random.RandomState(0)) is rows
     assert numbered().by_weight(np.random.RandomState(0)).units is None
+
+
+def test_rows_with_a_label_are_those_whose_column_says_so():
+    rows = numbered(4)
+    assert rows.has_label is None
+    assert rows.labelled() is rows
+    gaps = np.array([101, None, 103, None], dtype=object)
+    partly = replace(rows, y=gaps, columns={**rows.columns, LABEL: np.array([1.0, np.nan] * 2)})
+    assert partly.has_label.tolist() == [True, False, True, False]
+    labelled = partly.labelled()
+    assert labelled.has_label is None
+    assert (labelled.y.tolist(), labelled.y.dtype.kind) == ([101, 103], "i")
+    assert labelled.targets.tolist() == [200, 202]
+    assert labelled.columns["c"].tolist() == [300, 302]
+    assert labelled.inputs().tolist() == [[0.0, 0.0], [2.0, 1.0]]
+    nothing = replace(partly, y=gaps[[1, 1, 3, 3]], columns={LABEL: np.full(4, np.nan)})
+    with pytest.raises(ValueError, match="No row to train on has a label"):
+        nothing.labelled()

@@ -6,7 +6,15 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_seldonian import certify
-from sklearn_seldonian.data._targets import Labels, Numbers, check_numbers, check_range
+from sklearn_seldonian.data._targets import (
+    Labels,
+    Numbers,
+    check_numbers,
+    check_range,
+    column_of_labels,
+    has_gaps,
+    labels_given,
+)
 from sklearn_seldonian.measures import ANY_NUMBER
 from tests.data._mistakes import HUGE, REGRESSOR, WORDS, N, X, Y, changed, refused, with_na
 
@@ -48,6 +56,63 @@ def test_missing_labels_of_fresh_rows(blobs):
     for missing in (float("nan"), None):
         with pytest.raises(ValueError, match="y contains 1 missing labels"):
             certify(model, X, [missing, *texts[1:]], "ACC >= 0.5")
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        (["yes", None, "no"], ["yes", None, "no"]),
+        (pd.Series(["yes", np.nan, "no"]), ["yes", None, "no"]),
+        (pd.Series(["yes", None, "no"], dtype="string"), ["yes", None, "no"]),
+        (pd.Series([1, None, 0], dtype="Int64"), [1.0, np.nan, 0.0]),
+        (pd.Series(["yes", None, "no"], dtype="category"), ["yes", None, "no"]),
+        ([True, None, False], [True, None, False]),
+        ([1.0, np.nan, 0.0], [1.0, np.nan, 0.0]),
+    ],
+)
+def test_missing_labels_become_none_or_nan_if_they_are_allowed(y, expected):
+    found = column_of_labels(y, "exclude")
+    assert found.tolist() == pytest.approx(expected, nan_ok=True)
+    with pytest.raises(ValueError, match=r'y contains 1 missing labels.*give missing="exclude"'):
+        column_of_labels(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "expected", "kind"),
+    [
+        ([1, None, 0], [1, 0], "i"),
+        ([True, None, False], [True, False], "b"),
+        ([1.0, np.nan, 0.5], [1.0, 0.5], "f"),
+        (["yes", None, "no"], ["yes", "no"], "O"),
+        ([1, 0], [1, 0], "O"),  # is left as it is
+    ],
+)
+def test_labels_that_are_given_have_the_type_that_they_have_alone(y, expected, kind):
+    column = np.array(y, dtype=object)
+    found = labels_given(column)
+    assert found.tolist() == expected
+    assert found.dtype.kind == kind
+    assert (found is column) == (len(expected) == len(y))
+
+
+def test_a_column_without_labels_is_refused():
+    with pytest.raises(ValueError, match="No row to train on has a label"):
+        labels_given(np.array([None, None]))
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        ([1, 0], False),
+        ([1, None], True),
+        ([1.0, np.nan], True),
+        (pd.Series(["a", None]), True),
+        (None, False),
+        ([], False),
+    ],
+)
+def test_whether_there_are_gaps(y, expected):
+    assert has_gaps(y) == expected
 
 
 LABELS = Labels.of(np.array(["b", "a", "c"]), None, "argmax")
