@@ -159,8 +159,8 @@ def safety_test_at(
         )
     columns = {name: rows.columns[name] for name in sorted(source.columns)}
     of_units: tuple[str, ...] = ()
-    if rows.units is not None:
-        columns, of_units = columns | rows.units.columns, rows.units.assumptions
+    if rows.sampling is not None:
+        columns, of_units = columns | rows.sampling.columns, rows.sampling.assumptions
     sums = row_sums(rows.inputs(), rows.y, columns, **seen.answers)
     return lambda share: certificate_of_statistics(
         specification,

@@ -20,6 +20,7 @@ from sklearn_seldonian.certification._several import ModelTest, certificates_of,
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
 from sklearn_seldonian.certification._tables import collected, is_dataset
 from sklearn_seldonian.constraints import Cells, Constraint
+from sklearn_seldonian.data._groups import check_same_order
 from sklearn_seldonian.data._row_sketch import rows_of_predictions
 from sklearn_seldonian.data._shift import Shift, check_has_column, shift_of
 from sklearn_seldonian.data._split import LabelledRows
@@ -225,14 +226,17 @@ def _test_in_memory(
     shift: Any,
 ) -> ModelTest:
     """The test of a model on rows that are all in memory."""
+    check_same_order(
+        X=X, y=y, sensitive_features=sensitive_features, groups=groups, sample_weight=sample_weight
+    )
     answers = parameters.answers(sensitive_features)
     targets, populations = answers.targets, shift_of(shift)
     given_rows = X, y, parameters.measures, sensitive_features, populations
     rows, bound, cells = bound_rows(parameters.specification, targets, *given_rows)
     moved = None if populations is None else (populations, rows.columns[populations.column])
     most = parameters.of_rows["max_group_size"], parameters.of_rows["max_weight"]
-    units = units_of(groups, sample_weight, len(rows.y), *most, shift=moved)
-    rows, origin = dataclasses.replace(rows, units=units), parameters.origin(targets)
+    sampling = units_of(groups, sample_weight, len(rows.y), *most, shift=moved)
+    rows, origin = dataclasses.replace(rows, sampling=sampling), parameters.origin(targets)
     with rows_of_predictions() as sightings:
         test = safety_test_at(
             bound, answers, rows, origin, order_seed, cells=cells, bound_by="tested"

@@ -45,7 +45,7 @@ WITH_ALTERNATIVES = {"min", "max", "abs", "**", "pow"}
 # The assumptions about limits that were given, as patterns.
 LIMITS = {
     "max_weight": r"No sample_weight can exceed (.+)\.",
-    "max_group_size": r"No group can have more than (.+) rows\.",
+    "max_group_size": r"No group can have more than (.+) rows?\.",
 }
 ROUNDING = 1e-9
 
@@ -305,7 +305,7 @@ def _has_given_limits(certificate: SafetyCertificate) -> bool:
         if not all(type(limit) in (int, float) and 0 < limit < math.inf for limit in given):
             return False
         has_units = seen is not None and seen.largest_unit is not None
-        if has_units and said != [_limit_in_words(name, limit) for limit in given]:
+        if (has_units or said) and said != [_limit_in_words(name, limit) for limit in given]:
             return False
     return True
 

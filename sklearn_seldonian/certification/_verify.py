@@ -46,7 +46,7 @@ NOT_REPEATED = re.compile(
     r"\d+ models were tested by Holm's method, which keeps to delta for all of them together\. The "
     r"bounds above are this model's, tested at delta / \d+\.)|"
     r"Which rows were kept for the safety test did not depend on outcomes\.|"
-    r"No group of the population has more than \d+ rows, the most among these rows\.|"
+    r"No group of the population has more than \d+ rows?, the most among these rows\.|"
     r"No row of the population has a sample_weight above [-+.\de]+, the largest given\."
 )
 MAX_LISTED = 20

@@ -16,7 +16,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklearn_seldonian._text import listed, short
-from sklearn_seldonian.data._columns import without_tensor
+from sklearn_seldonian.data._columns import array_of_objects, without_tensor
 from sklearn_seldonian.measures import RowMeasure
 
 Array = NDArray[np.float64]
@@ -145,6 +145,8 @@ def one_value_a_row(name: str, values: Any, n_rows: int) -> NDArray[Any]:
         raise ValueError(
             f"{name} must have one value per row, but its rows differ in length."
         ) from None
+    if array.ndim == 1 and array.dtype.kind in "SU" and isinstance(values, list | tuple):
+        array = array_of_objects(values)  # NumPy would make texts of numbers and NaN
     if array.ndim == 0:
         raise TypeError(f"{name} must be an array with one value per row, got {short(values)}.")
     if array.dtype.kind == "c":

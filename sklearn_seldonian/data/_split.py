@@ -23,8 +23,8 @@ class LabelledRows:
 
     `y` is what the user gave, `targets` is what the net learns: positions of labels in classes_, or
     numbers. Rows without a label have an arbitrary target. The inputs are the rows of X at `index`
-    (None: all rows), which are read only when needed. `given` is X before any checks. If `units` is
-    None, each row is a unit.
+    (None: all rows), which are read only when needed. `given` is X before any checks. `sampling` is
+    what the user said of groups, weights and shift, or None.
     """
 
     X: Any
@@ -33,17 +33,22 @@ class LabelledRows:
     columns: dict[str, Any]
     given: Any = None
     index: np.ndarray | None = None
-    units: SamplingUnits | None = None
+    sampling: SamplingUnits | None = None
+
+    @property
+    def units(self) -> SamplingUnits | None:
+        """The units; None if each row is one, all rows count the same, and nothing shifts."""
+        return None if self.sampling is None or self.sampling.are_rows else self.sampling
 
     def take(self, index: NDArray[np.intp]) -> LabelledRows:
         """The rows at `index`, which must be ascending."""
         if len(index) == len(self.y):
             return self
         columns = {name: values[index] for name, values in self.columns.items()}
-        units = None if self.units is None else self.units.take(index)
+        sampling = None if self.sampling is None else self.sampling.take(index)
         parts = self.X, self.y[index], self.targets[index]
         of_all = index if self.index is None else self.index[index]
-        return LabelledRows(*parts, columns, self.given, of_all, units)
+        return LabelledRows(*parts, columns, self.given, of_all, sampling)
 
     @property
     def has_label(self) -> NDArray[np.bool_] | None:

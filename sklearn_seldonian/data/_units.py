@@ -47,6 +47,11 @@ class SamplingUnits:
     shift: Shift | None
     levels: NDArray[np.int64]
 
+    @property
+    def are_rows(self) -> bool:
+        """Whether each row is a unit, all count the same, and nothing shifts."""
+        return self.largest is None and self.shift is None
+
     def take(self, index: Any) -> SamplingUnits:
         """The units of some of the rows."""
         columns = {name: values[index] for name, values in self.columns.items()}
@@ -101,7 +106,7 @@ def units_of(
     max_weight: float | None = None,
     shift: tuple[Shift, Any] | None = None,
 ) -> SamplingUnits | None:
-    """The units of some rows; None for independent rows with equal weights and no shift.
+    """The units of some rows; None without groups, weights and shift.
 
     Parameters
     ----------
@@ -138,11 +143,11 @@ def units_of(
         values = _arguments.one_value_a_row("groups", groups, n_rows)
         positions, most, of_groups = _positions(values, max_group_size)
         columns["groups="] = values
+    if groups is None and sample_weight is None and shift is None:
+        return None
     largest: float | None = heaviest * most
     if most == 1 and (weights == heaviest).all():  # rows that all count the same
-        if shift is None:
-            return None
-        weights, largest, of_groups, of_weights = np.ones(n_rows), None, (), ()
+        weights, largest = np.ones(n_rows), None
     elif shift is not None:
         raise ValueError(
             "shift= cannot be combined with groups= or sample_weight=, because the shares of "
@@ -211,7 +216,7 @@ def _positions(
         "depend on each other in any way."
     )
     if max_group_size is None:
-        most = f"No group of the population has more than {seen} rows, the most among these rows."
+        most = f"No group of the population has more than {_rows(seen)}, the most among these rows."
         return positions, seen, (drawn, most)
     largest = _arguments.number("max_group_size", max_group_size)
     if not seen <= largest < np.inf or largest != int(largest):
@@ -219,4 +224,8 @@ def _positions(
             f"max_group_size={max_group_size!r} must be a whole number, and at least {seen}, the "
             "number of rows of the largest group."
         )
-    return positions, int(largest), (drawn, f"No group can have more than {int(largest)} rows.")
+    return positions, int(largest), (drawn, f"No group can have more than {_rows(int(largest))}.")
+
+
+def _rows(n_rows: int) -> str:
+    return f"{n_rows} row{'' if n_rows == 1 else 's'}"

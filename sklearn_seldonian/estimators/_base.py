@@ -182,7 +182,8 @@ class CertifiedEstimator(CertifiedModel):
         """The rows that `fit` was given, checked."""
         X, y = _arrays.as_arrays(X, y)
         (given,) = indexable(X)
-        _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+        of_rows = {"groups": groups, "sample_weight": sample_weight}
+        _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features, **of_rows)
         gaps = _targets.has_gaps(y)  # `_learn_targets` refuses them unless `missing` allows them
         X, checked = self._checked(X, self._takes_rows, y=np.zeros(len(y)) if gaps else y)
         y = y if gaps else checked
@@ -191,8 +192,8 @@ class CertifiedEstimator(CertifiedModel):
         check_consistent_length(X, y)
         self._targets_, y, learned = self._learn_targets(y)
         columns = self._columns(given, sensitive_features, y)
-        units = self._units(groups, sample_weight, columns, len(y))
-        return LabelledRows(X, y, learned, columns, given, units=units)
+        sampling = self._sampling(groups, sample_weight, columns, len(y))
+        return LabelledRows(X, y, learned, columns, given, sampling=sampling)
 
     def _check_labels(self, rows):
         """Refuse rows without a label where training cannot use them."""
@@ -206,8 +207,8 @@ class CertifiedEstimator(CertifiedModel):
                     f"combined: leave {name} out, or leave those rows out."
                 )
 
-    def _units(self, groups, sample_weight, columns, n_rows):
-        """The units that are drawn independently from the population; None if these are rows."""
+    def _sampling(self, groups, sample_weight, columns, n_rows):
+        """What is drawn independently from the population; None if nothing was said of it."""
         most, shift = (self.max_group_size, self.max_weight), self._shift_
         check_has_column(shift, columns)
         moved = None if shift is None else (shift, columns[shift.column])
@@ -269,10 +270,11 @@ class CertifiedEstimator(CertifiedModel):
         self._check_certified()
         order_seed = _requests.order_seed(random_state)
         X, y = _arrays.as_arrays(X, y)
-        _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+        of_rows = {"groups": groups, "sample_weight": sample_weight}
+        _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features, **of_rows)
         rows = self._fresh_rows(X, y, sensitive_features)
-        units = self._units(groups, sample_weight, rows.columns, len(rows.y))
-        rows = dataclasses.replace(rows, units=units)
+        sampling = self._sampling(groups, sample_weight, rows.columns, len(rows.y))
+        rows = dataclasses.replace(rows, sampling=sampling)
         of_fit = self.certificate_  # parameters may have been changed since
         name = type(self).__name__
         of_the_model = of_fit.parameters, of_fit.classes, of_fit.positive, of_fit.n_candidate

@@ -35,7 +35,7 @@ class Setup:
     def other_arguments(self) -> tuple[Any, ...]:
         """The arguments of `fit` besides X."""
         rows = self.rows
-        return rows.targets, rows.columns, rows.units, self.split.safety_indices
+        return rows.targets, rows.columns, rows.sampling, self.split.safety_indices
 
     @property
     def safety_mask(self) -> np.ndarray:

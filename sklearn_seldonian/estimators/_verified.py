@@ -44,7 +44,8 @@ class RepeatedTests:
         check_is_fitted(self)
         bound, shift = self._bound_by_record(certificate), self._recorded_shift(certificate)
         X, y = _arrays.as_arrays(X, y)
-        _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+        of_rows = {"groups": groups, "sample_weight": sample_weight}
+        _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features, **of_rows)
         check_consistent_length(X, y)
         y, learned = self._targets_.check(y, bound.source.missing)
         columns = self._columns_tested(bound, shift, X, sensitive_features, y)
@@ -53,17 +54,18 @@ class RepeatedTests:
             None if groups is None else self._as_fitted(certificate, "max_group_size"),
             None if sample_weight is None else self._as_fitted(certificate, "max_weight"),
         )
-        units = units_of(groups, sample_weight, len(y), *most, shift=moved)
+        sampling = units_of(groups, sample_weight, len(y), *most, shift=moved)
         tested = self._tested_rows(certificate, len(y))
         if tested is None:
-            units = _as_in_fit(units, certificate)
+            sampling = _as_in_fit(sampling, certificate)
         else:
-            X, units = _safe_indexing(X, tested), None if units is None else units.take(tested)
+            X = _safe_indexing(X, tested)
+            sampling = None if sampling is None else sampling.take(tested)
             columns = {name: values[tested] for name, values in columns.items()}
             y, learned = y[tested], learned[tested]
         for constraint in bound.constraints:
             _groups.check_fresh_columns(constraint.conditions, columns)
-        rows = LabelledRows(self._inputs(X), y, learned, columns, X, units=units)
+        rows = LabelledRows(self._inputs(X), y, learned, columns, X, sampling=sampling)
         model, seed = _Quiet(*vars(self._model).values()), certificate.order_seed or 0
         return run_safety_test(bound, model, rows, self._origin_again(certificate), seed)
 

@@ -10,6 +10,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.stats import t
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_validate
@@ -27,7 +28,7 @@ from sklearn_seldonian.certification import safety_test, summarise
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data._targets import Labels
-from sklearn_seldonian.data._units import units_of
+from sklearn_seldonian.data._units import INDEPENDENT, units_of
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 
 PARITY = "abs(PR | [sex == 'F'] - PR | [sex == 'M']) <= 0.2"
@@ -81,11 +82,71 @@ def test_what_belongs_together_is_certified_at_any_number_of_rows(text, units):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_groups_of_one_row_change_nothing(text):
+@pytest.mark.parametrize(
+    ("most", "group_size", "weight"),
+    [
+        (
+            {},
+            "No group of the population has more than 1 row, the most among these rows.",
+            "No row of the population has a sample_weight above 3, the largest given.",
+        ),
+        (
+            {"max_group_size": 1, "max_weight": 3},
+            "No group can have more than 1 row.",
+            "No sample_weight can exceed 3.",
+        ),
+    ],
+)
+def test_groups_of_one_row_have_the_exact_result_and_their_assumptions(
+    text, most, group_size, weight
+):
     rows = np.arange(len(people()[1]))
-    ones = certified(text, groups=rows, sample_weight=np.full(len(rows), 3.0))
-    assert ones.results == certified(text).results
-    assert ones.assumptions == certified(text).assumptions
+    given = {"groups": rows, "sample_weight": np.full(len(rows), 3.0), **most}
+    ones, without = certified(text, **given), certified(text)
+    assert ones.results == without.results
+    assert set(ones.assumptions) - set(without.assumptions) == {
+        "Groups (groups=) are independent draws from a population of groups; rows within one may "
+        "depend on each other in any way.",
+        group_size,
+        "Rates are those of the population that sample_weight makes of the one drawn from.",
+        weight,
+    }
+    assert set(without.assumptions) - set(ones.assumptions) == {INDEPENDENT}
+    assert SafetyCertificate.from_json(ones.to_json()) == ones
+    assert ones.fingerprints["data"] != without.fingerprints["data"]
+
+
+@pytest.mark.parametrize(
+    ("given", "seen", "most"),
+    [
+        ({"groups": np.arange(30)}, "more than 1 row, the most", {"max_group_size": 50}),
+        ({"sample_weight": np.ones(30)}, "above 1, the largest", {"max_weight": 50}),
+    ],
+    ids=["groups", "weights"],
+)
+def test_large_units_that_no_row_shows_are_excluded_by_an_assumption_or_count(given, seen, most):
+    always = DummyClassifier(strategy="constant", constant=0).fit([[0], [0]], [0, 1])
+    data = np.zeros((30, 1)), np.zeros(30, dtype=int), "ACC >= 0.9"
+    certificate = certify(always, *data, **given)
+    assert certificate.passed
+    assert sum(seen in text for text in certificate.assumptions) == 1
+    assert not certify(always, *data, **given, **most).passed
+
+
+@pytest.mark.parametrize("name", ["groups", "sample_weight"])
+def test_a_column_in_another_order_than_the_rows_is_refused(name):
+    X, y, columns = people()
+    X, y = pd.DataFrame(X), pd.Series(y)
+    column = columns["person" if name == "groups" else "weight"].sample(frac=1, random_state=0)
+    message = f"X and {name} have the same index in different orders"
+    model = SeldonianClassifier(constraints="ACC >= 0.2", max_epochs=1, random_state=0)
+    with pytest.raises(ValueError, match=message):
+        certify(MODEL, X, y, "ACC >= 0.2", **{name: column})
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, **{name: column})
+    model.fit(X, y, **{name: column.loc[X.index]})
+    with pytest.raises(ValueError, match=message):
+        model.certify(X, y, **{name: column})
 
 
 @pytest.mark.parametrize("decision", ["argmax", "sample"])

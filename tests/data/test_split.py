@@ -117,7 +117,7 @@ def test_a_part_without_rows_is_refused(safety_size):
 
 
 def in_groups(groups, **others):
-    return replace(numbered(len(groups)), units=units_of(groups, None, len(groups)), **others)
+    return replace(numbered(len(groups)), sampling=units_of(groups, None, len(groups)), **others)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -154,7 +154,7 @@ def test_a_mask_may_not_part_a_group():
 
 def test_rows_by_weight_are_copies_of_rows():
     weights = np.array([3.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 2.0, 1.0, 1.0])
-    rows = replace(numbered(), units=units_of(None, weights, 10))
+    rows = replace(numbered(), sampling=units_of(None, weights, 10))
     part = rows.take(np.array([0, 1, 2, 4, 7]))  # their weights are 3, 0, 1, 1, 2
     drawn = part.by_weight(np.random.RandomState(0))
     assert len(drawn.y) == 5

@@ -21,6 +21,11 @@ def test_rows_of_a_group_are_one_unit():
     assert "No group of the population has more than 3 rows" in units.assumptions[1]
 
 
+@pytest.mark.parametrize("groups", [[1, "1", 1, 2, 2, "2"], (1, "1", 1, 2, 2, "2")])
+def test_numbers_and_texts_are_different_groups(groups):
+    assert units_of(groups, None, 6).positions.tolist() == [0, 1, 0, 2, 2, 3]
+
+
 def test_weights_alone():
     units = units_of(None, pd.Series(WEIGHTS), 6)
     assert units.positions.tolist() == [0, 1, 2, 3, 4, 5]
@@ -39,14 +44,22 @@ def test_what_is_known_is_no_assumption_of_the_rows():
 @pytest.mark.parametrize(
     ("groups", "weights", "most"),
     [
-        (None, None, {}),
         (range(6), None, {}),
         (None, [2.0] * 6, {}),
         (range(6), [0.3] * 6, {"max_weight": 0.3, "max_group_size": 1}),
     ],
 )
 def test_rows_that_are_units_and_count_the_same_need_no_other_test(groups, weights, most):
-    assert units_of(groups, weights, 6, **most) is None
+    units = units_of(groups, weights, 6, **most)
+    assert units.are_rows
+    assert units.weights.tolist() == [1.0] * 6
+    assert len(units.assumptions) == 2 * ((groups is not None) + (weights is not None)) + (
+        groups is None
+    )
+
+
+def test_nothing_is_assumed_of_what_was_not_said():
+    assert units_of(None, None, 6) is None
 
 
 @pytest.mark.parametrize(
@@ -62,6 +75,7 @@ REFUSED = [
     (([["a", "b"]] * 6, None), {}, "groups must have one value per row"),
     (([1.0, np.nan, 1.0, 2.0, 2.0, 3.0], None), {}, "groups must not contain missing values"),
     ((["a", None, "a", "b", "b", "c"], None), {}, "groups must not contain missing values"),
+    ((["a", np.nan, "a", "b", "b", "c"], None), {}, "groups must not contain missing values"),
     ((GROUPS, None), {"max_group_size": 2}, "a whole number, and at least 3, the number of rows"),
     ((GROUPS, None), {"max_group_size": 3.5}, "max_group_size=3.5 must be a whole number"),
     ((GROUPS, None), {"max_group_size": np.inf}, "max_group_size=inf must be a whole number"),

@@ -73,7 +73,7 @@ def test_training_does_not_learn_how_large_the_tested_groups_are(sizes):
     """Four groups of two rows train. Two groups of any size are tested."""
     groups = np.repeat(np.arange(6), [2, 2, 2, 2, *sizes])
     given = rows_of(np.random.default_rng(0).normal(size=(14, 2)), np.repeat("A", 14))
-    given = replace(given, units=units_of(groups, None, 14))
+    given = replace(given, sampling=units_of(groups, None, 14))
     problem, split = problem_and_split("ACC >= 0.5", given, groups >= 4)
     assert len(split.safety.y) == 6
     assert problem.n_safety == 4
@@ -82,7 +82,7 @@ def test_training_does_not_learn_how_large_the_tested_groups_are(sizes):
 def test_training_aims_at_the_corners_of_a_shift(rows):
     shift = shift_of({"group": {"A": (0.2, 0.6), "B": (0.4, 0.8), "C": 0.0}})
     units = units_of(None, None, 8, shift=(shift, GROUPS))
-    problem, _ = problem_and_split("PR <= 0.5", replace(rows, units=units), MASK)
+    problem, _ = problem_and_split("PR <= 0.5", replace(rows, sampling=units), MASK)
     assert means_of(problem) == ["PR"]
     assert means_of(problem.for_training()) == ['PR | [group == "A"]', 'PR | [group == "B"]']
     (constraint,) = problem.for_training().specification.constraints
