@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import math
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +33,8 @@ from _population import TEXTS
 from _rival_methods import predicted_passing
 from _table import append, lacking, read
 from joblib import Parallel, delayed
-from scipy.special import expit
+from scipy import special
+from scipy.optimize import brentq
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier, SeldonianMetaClassifier
@@ -92,22 +92,23 @@ def rows_of(
     X = rng.normal(size=(case.m, case.features))
     male = (rng.random(case.m) >= SHARE_F).astype(np.int64)
     X[:, 0] += 0.8 * (male - 0.5)
-    y = rng.random(case.m) < expit(X[:, :N_RELEVANT].sum(axis=1) + intercept(case.positives))
+    y = rng.random(case.m) < special.expit(
+        X[:, :N_RELEVANT].sum(axis=1) + intercept(case.positives)
+    )
     return X, y.astype(np.int64), pd.DataFrame({"M": male, "F": 1 - male})
 
 
-@cache
 def intercept(positives: float) -> float:
-    """The intercept of the log-odds that gives this share of positives, to within .001."""
-    rng = np.random.default_rng(0)
-    line = rng.normal(size=(10**6, N_RELEVANT)).sum(axis=1)
-    line += 0.8 * ((rng.random(len(line)) >= SHARE_F) - 0.5)
-    low, high = -10.0, 10.0
-    while high - low > 1e-3:
-        middle = (low + high) / 2.0
-        too_many = float(expit(line + middle).mean()) > positives
-        low, high = (low, middle) if too_many else (middle, high)
-    return low
+    """The intercept of the log-odds that gives this share of positives."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(100)
+    line = math.sqrt(N_RELEVANT) * nodes
+
+    def excess(at: float) -> float:
+        of_women, of_men = (special.expit(line + shift + at) @ weights for shift in (-0.4, 0.4))
+        share = (SHARE_F * of_women + (1.0 - SHARE_F) * of_men) / weights.sum()
+        return float(share - positives)
+
+    return float(brentq(excess, -10.0, 10.0))
 
 
 def per_feature(case: Case) -> float:
