@@ -265,7 +265,7 @@ class _ConstraintTest:
                 "rows are NaN or infinite"
             )
         samples = self.evidence.samples
-        empty = [m.label for m, sample in samples.items() if not round(sample.trials)]
+        empty = [m.label for m, sample in samples.items() if not sample.trials]
         if empty:
             return f"no rows for {', '.join(empty)} among the safety rows"
         if verdict.reason:

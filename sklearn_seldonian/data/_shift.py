@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sklearn_seldonian._text import listed, short
 from sklearn_seldonian.data import _arguments
 
 Array = NDArray[np.float64]
-# The largest number of corners of the ranges; more take too long.
-MAX_CORNERS = 64
+# The largest number of corners of the ranges, and of levels whose share varies; more take too long.
+MAX_CORNERS, MAX_VARYING = 64, 12
 ROUNDING = 1e-9
 
 
@@ -41,7 +42,8 @@ class Shift:
         """The extreme populations, whose mixtures are all others: (n_corners, n_levels)."""
         found: dict[tuple[float, ...], None] = {}
         ends = list(zip(self.low, self.high, strict=True))
-        for free in range(len(ends)):
+        varying = np.flatnonzero(np.less(self.low, self.high)).tolist()
+        for free in varying or range(min(1, len(ends))):
             others = [pair for i, pair in enumerate(ends) if i != free]
             for shares in itertools.product(*map(set, others)):
                 rest = 1.0 - sum(shares)
@@ -74,10 +76,18 @@ class Shift:
             self.column, np.asarray(values), np.array(self.levels, dtype=object)
         )
         if (found < 0).any():
-            other = np.asarray(values)[found < 0].tolist()[0]
+            others = np.asarray(values, dtype=object)[found < 0]
+            n_missing = int(pd.isna(others).sum())
+            if n_missing:
+                raise ValueError(
+                    f"Column {self.column!r} of shift has {n_missing} missing values, so the level "
+                    'of those rows is not known. missing="exclude" does not apply to this column. '
+                    "Leave those rows out, or give them a level of their own."
+                )
             raise ValueError(
-                f"shift gives no share to {self.column} == {other!r}, which occurs in the rows. "
-                "Name all levels of the rows, with share 0 for levels that the populations lack."
+                f"shift gives no share to {self.column} == {others[0]!r}, which occurs in the "
+                "rows. Name all levels of the rows, with share 0 for levels that the populations "
+                "lack."
             )
         return np.asarray(found, dtype=np.int64)
 
@@ -117,7 +127,7 @@ def shift_of(given: Any) -> Shift | None:
             f"the highest to {sum(high):g}. Change the ranges so that 1 lies between these sums."
         )
     shift = Shift(str(column), tuple(shares), low, high)
-    if len(shift.levels) > 12 or len(shift.corners) > MAX_CORNERS:
+    if sum(np.less(low, high)) > MAX_VARYING or len(shift.corners) > MAX_CORNERS:
         raise ValueError(
             f"The ranges of {column!r} in shift have more than {MAX_CORNERS} corners, which take "
             "too long. Merge levels, or give some levels a single share."
@@ -127,12 +137,13 @@ def shift_of(given: Any) -> Shift | None:
 
 def _ends(column: Any, level: Any, share: Any) -> tuple[float, float]:
     """The lowest and the highest share of a level."""
-    ends = _arguments.numbers("shift", share, "a share or a pair of shares").ravel().tolist()
+    name = f"The share of {column} == {level!r} in shift"
+    ends = _arguments.numbers(name, share, "a number or a pair of numbers").ravel().tolist()
     ends = ends * 2 if len(ends) == 1 else ends
     if len(ends) != 2 or not 0.0 <= ends[0] <= ends[1] <= 1.0:
         raise ValueError(
-            f"The share of {column} == {level!r} in shift must be a number from 0 to 1, or a range "
-            f"(low, high) of such numbers; got {short(share)}."
+            f"{name} must be a number from 0 to 1, or a range (low, high) of such numbers; got "
+            f"{short(share)}."
         )
     return ends[0], ends[1]
 

@@ -118,9 +118,9 @@ def split_rows(
         _check_whole(mask, rows.units)
     if safety_size and (mask.all() or not mask.any()):
         raise ValueError(
-            f"With n_samples={n_rows}, {int(mask.sum())} rows would be safety data, but candidate "
-            "and safety data need at least one row each. Give more rows, or change safety_size "
-            "or safety_mask."
+            f"With n_samples={n_rows}{_in_groups(rows)}, {int(mask.sum())} rows would be safety "
+            "data, but candidate and safety data need at least one row each. Give more rows, or "
+            "change safety_size or safety_mask."
         )
     candidate, safety = np.flatnonzero(~mask), np.flatnonzero(mask)
     parts = rows.take(candidate), rows.take(safety)
@@ -141,6 +141,15 @@ def _drawn_mask(
     is_drawn = np.zeros(n_units, dtype=bool)
     is_drawn[rng.permutation(n_units)[:n_safety]] = True
     return np.asarray(is_drawn[units])
+
+
+def _in_groups(rows: LabelledRows) -> str:
+    """In how many groups the rows are, if they are in groups, in words."""
+    if rows.units is None or rows.units.n_units == len(rows.y):
+        return ""
+    return (
+        f" in n_groups={rows.units.n_units} (groups=), of which safety_size is a share or a number"
+    )
 
 
 def _check_whole(mask: NDArray[np.bool_], units: SamplingUnits | None) -> None:

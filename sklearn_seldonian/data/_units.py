@@ -179,8 +179,12 @@ def _weights(
     """The weights, their upper limit, and the assumptions behind it."""
     values = _arguments.one_value_a_row("sample_weight", given, n_rows)
     weights = _arguments.as_numbers("sample_weight", values)
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("sample_weight must contain finite numbers that are at least 0.")
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total) or (weights < 0).any():
+        raise ValueError(
+            "sample_weight must contain finite numbers that are at least 0, with a finite sum."
+        )
     if not weights.any():
         raise ValueError(
             "sample_weight is zero for all rows, so no row counts. Give positive weights."

@@ -30,6 +30,7 @@ from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data._targets import Labels
 from sklearn_seldonian.data._units import INDEPENDENT, units_of
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 PARITY = "abs(PR | [sex == 'F'] - PR | [sex == 'M']) <= 0.2"
 TEXTS = ("ACC >= 0.6", PARITY, "PR | [sex == 'F'] / PR | [sex == 'M'] <= 1.3", "F1 >= 0.6")
@@ -131,6 +132,33 @@ def test_large_units_that_no_row_shows_are_excluded_by_an_assumption_or_count(gi
     assert certificate.passed
     assert sum(seen in text for text in certificate.assumptions) == 1
     assert not certify(always, *data, **given, **most).passed
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_only_ratios_of_weights_matter(scale):
+    columns = people()[2]
+    weights = {"sample_weight": columns["weight"] * scale, "max_weight": 3.0 * scale}
+    (result,) = certified("ACC >= 0.99", **weights).results
+    (expected,) = certified("ACC >= 0.99", sample_weight=columns["weight"], max_weight=3.0).results
+    assert result.bound == pytest.approx(expected.bound)
+    assert result.reason == expected.reason == "the estimate itself violates the limit"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"groups": np.arange(300) % 2},
+        {"groups": np.arange(300) % 3},
+        {"sample_weight": np.r_[1e9, np.ones(299)]},
+        {"sample_weight": np.arange(300) < 3},
+    ],
+    ids=["two groups", "three groups", "one heavy row", "three rows that count"],
+)
+@pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
+def test_a_few_units_are_trained_on_and_do_not_pass(given):
+    X, y, _ = people()
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.6", max_epochs=2, random_state=1)
+    assert not model.fit(X[:300], y[:300], **given).solution_found_
 
 
 @pytest.mark.parametrize("name", ["groups", "sample_weight"])

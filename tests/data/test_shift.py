@@ -40,10 +40,13 @@ def test_every_population_is_a_mixture_of_corners(seed):
         ({"A": (0.2, 0.4), "B": (0.6, 0.8)}, [[0.2, 0.8], [0.4, 0.6]]),
         ({"A": (0.0, 1.0), "B": (0.0, 1.0)}, [[0.0, 1.0], [1.0, 0.0]]),
         ({"A": 1.0}, [[1.0]]),
+        ({"A": 0.0, "B": (0.4, 0.6), "C": (0.4, 0.6)}, [[0.0, 0.4, 0.6], [0.0, 0.6, 0.4]]),
+        ({level: 0.05 for level in range(20)}, [[0.05] * 20]),
     ],
 )
 def test_shares_and_ranges(shares, corners):
-    assert sorted(shift_of({"race": shares}).corners.tolist()) == corners
+    found = np.array(sorted(shift_of({"race": shares}).corners.tolist()))
+    assert found == pytest.approx(np.array(corners))
 
 
 REFUSED = [
@@ -62,7 +65,8 @@ REFUSED = [
     ({"race": {"A": (0.1, 0.2, 0.3), "B": 0.7}}, ValueError, "race == 'A' in shift must be"),
     ({"race": {"A": -0.1, "B": 1.1}}, ValueError, "race == 'A' in shift must be"),
     ({"race": {"A": np.nan, "B": 1.0}}, ValueError, "race == 'A' in shift must be"),
-    ({"race": {"A": "half", "B": 0.5}}, TypeError, "a share or a pair of shares"),
+    ({"race": {"A": "half", "B": 0.5}}, TypeError, "race == 'A' in shift must be a number or a"),
+    ({"race": {"A": None, "B": 0.5}}, TypeError, "race == 'A' in shift must be a number or a"),
     ({"race": {i: (0, 1) for i in range(13)}}, ValueError, "Merge levels"),
     ({"race": {i: (0.05, 0.2) for i in range(9)}}, ValueError, "more than 64 corners"),
 ]
@@ -84,6 +88,13 @@ def test_levels_of_rows():
         shift.positions(np.array(["A", "D"]))
     with pytest.raises(ValueError, match="names the column 'race', which is neither"):
         check_has_column(shift, {"sex": np.zeros(3)})
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_row_without_a_level_is_refused_unless_that_is_a_level(missing):
+    values = np.array(["A", missing, "B"], dtype=object)
+    with pytest.raises(ValueError, match="Column 'race' of shift has 1 missing values"):
+        shift_of({"race": {"A": 0.5, "B": 0.5}}).positions(values)
 
 
 def test_no_shift():

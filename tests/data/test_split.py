@@ -144,6 +144,19 @@ def test_each_group_is_as_likely_to_be_tested():
     assert np.abs(shares - 0.5).max() < 0.1
 
 
+@pytest.mark.parametrize(
+    ("groups", "size", "message"),
+    [
+        ([0] * 6, 0.5, r"n_samples=6 in n_groups=1 \(groups=\), of which safety_size is a share"),
+        ([0, 0, 1, 1, 2, 2], 3, r"n_samples=6 in n_groups=3 .*, 6 rows would be safety data"),
+        ([0, 1, 2, 3, 4, 5], 6, r"With n_samples=6, 6 rows would be safety data"),
+    ],
+)
+def test_too_few_groups_are_counted_in_the_message(groups, size, message):
+    with pytest.raises(ValueError, match=message):
+        split_rows(in_groups(groups), size, None, np.random.RandomState(0))
+
+
 def test_a_mask_may_not_part_a_group():
     groups = np.repeat(np.arange(5), 2)
     rng, whole = np.random.RandomState(0), np.repeat([True, False, True, False, False], 2)

@@ -85,6 +85,7 @@ REFUSED = [
     ((None, [1.0, -1.0, 1.0, 1.0, 1.0, 1.0]), {}, "at least 0"),
     ((None, [1.0, np.inf, 1.0, 1.0, 1.0, 1.0]), {}, "finite numbers"),
     ((None, [1.0, np.nan, 1.0, 1.0, 1.0, 1.0]), {}, "finite numbers"),
+    ((None, [1e308] * 6), {}, "with a finite sum"),
     ((None, ["heavy"] * 6), {}, "sample_weight must contain numbers"),
     ((None, [0.0] * 6), {}, "is zero for all rows"),
     ((None, WEIGHTS), {"max_weight": 3.9}, "max_weight=3.9 must be finite, and at least"),

@@ -196,6 +196,8 @@ def parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows, torch.Tensor | None
     order = torch.randperm(len(rows))
     if rows.units is not None:
         order, n_held_out = _by_unit(rows.units, n_held_out)
+    if not n_held_out:  # there is a single unit
+        return rows, rows, None
     order = order.to(rows.y.device)
     held_out = order[:n_held_out]
     return rows.subset(order[n_held_out:]), rows.subset(held_out), held_out
