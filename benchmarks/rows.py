@@ -8,6 +8,8 @@
 3. GPA data: the number of models certified for "PR >= limit" with and without `shift=`, and the
    number of these that violate it in the worst of the populations, which have 10% to 90% women (as
    in Giguere et al., ICLR 2022). They are evaluated on all rows that `fit` did not get.
+4. What `groups=`, `sample_weight=` and `shift=` cost: how many times as many rows a bound on one
+   error rate needs to be as far from the estimate as that of as many independent rows.
 
     python benchmarks/rows.py [--trials 4000] [--fits 20]
 
@@ -21,11 +23,13 @@ import math
 import warnings
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_seldonian import SeldonianMetaClassifier
+from sklearn_seldonian import SeldonianMetaClassifier, certify
 from sklearn_seldonian.bounds import (
     Totals,
     binomial_upper,
@@ -45,6 +49,7 @@ ERRS = 0.05 + 0.15 * SIZES / 50
 LIMIT = float((SHARES * SIZES * ERRS).sum() / (SHARES * SIZES).sum())
 SHIFT = {"F": {1: (0.1, 0.9), 0: (0.1, 0.9)}}
 PR_LIMIT = 0.45
+ERR = 0.15
 Array = NDArray[np.float64]
 
 
@@ -133,6 +138,36 @@ def under_shift(fits: int, *, shifted: bool) -> tuple[int, int, float]:
     return certified, violating, float(np.mean(accuracies)) if accuracies else math.nan
 
 
+def costs(n_rows: int, trials: int) -> dict[str, float]:
+    """The squared ratio of the mean distance from estimate to bound to that of independent rows."""
+    X, in_fives = np.zeros((n_rows, 1)), np.arange(n_rows) // 5
+    model = DummyClassifier(strategy="constant", constant=0).fit(X[:2], [0, 1])
+    found: dict[str, list[float]] = {}
+    for trial in range(trials):
+        rng = np.random.default_rng(trial)
+        alone, alike = rng.random(n_rows) < ERR, (rng.random(n_rows) < ERR)[in_fives]
+        half = np.where(rng.random(n_rows) < 0.5, alike, alone)
+        weights = np.where(rng.random(n_rows) < 0.5, 3.0, 1.0)
+        race = pd.DataFrame({"race": np.where(rng.random(n_rows) < 0.7, "A", "B")})
+        groups = {"groups": in_fives, "max_group_size": 5}
+        asked: dict[str, tuple[NDArray[np.bool_], dict[str, object]]] = {
+            "independent": (alone, {}),
+            "weights 1 and 3": (alone, {"sample_weight": weights, "max_weight": 3}),
+            "fives, independent": (alone, groups),
+            "fives, half of the rows alike": (half, groups),
+            "fives, all rows alike": (alike, groups),
+            "shares as drawn": (alone, {"shift": {"race": {"A": 0.7, "B": 0.3}}}),
+            "shares .3 to .7": (alone, {"shift": {"race": {"A": (0.3, 0.7), "B": (0.3, 0.7)}}}),
+            "all shares": (alone, {"shift": {"race": {"A": (0, 1), "B": (0, 1)}}}),
+        }
+        for name, (y, given) in asked.items():
+            given = {**given, "sensitive_features": race, "random_state": trial}
+            (result,) = certify(model, X, y.astype(int), "ERR <= 0.5", **given).results
+            found.setdefault(name, []).append(result.bound - result.estimate)
+    distances = {name: float(np.mean(values)) for name, values in found.items()}
+    return {name: (own / distances["independent"]) ** 2 for name, own in distances.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=4000)
@@ -159,6 +194,9 @@ def main() -> None:
             f"certified, {violating} violate in the worst population, ACC {accuracy:.3f}"
         )
         assert not (shifted and violating)
+    for n_rows in (1000, 4000):
+        in_words = ", ".join(f"{name} {cost:.2f}" for name, cost in costs(n_rows, 25).items())
+        print(f"{n_rows:,} rows: as many times the rows for the same bound: {in_words}", flush=True)
 
 
 if __name__ == "__main__":

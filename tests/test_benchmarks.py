@@ -7,6 +7,7 @@ import default_module
 import numpy as np
 import pandas as pd
 import pytest
+import rows as rows_benchmark
 from _frontier import Rows, _agreeing_losses, best_rule
 from _population import CONFIGS, Config, Truth, best_shifted_accuracy, draw, population, truth
 from _rate_summary import Finding, claims, report, summarise
@@ -248,3 +249,10 @@ def test_the_margin_decides_which_default_is_kept():
     assert found.loc[("line", 1000, "linear"), "gain"] == 0
     gain = rows[1]["accuracy"] - rows[0]["accuracy"]
     assert found.loc[("line", 1000, "network"), "gain"] == pytest.approx(gain)
+
+
+def test_dependent_rows_cost_more_than_independent_ones():
+    found = rows_benchmark.costs(400, 2)
+    assert found["independent"] == 1.0
+    assert found["fives, independent"] < found["fives, all rows alike"]
+    assert found["shares as drawn"] < found["all shares"]

@@ -116,7 +116,7 @@ def cost_of_a_limit() -> Figure:
     return display.figure_
 
 
-# -- Describe your rows --------------------------------------------------------------------------
+# -- Which rows do I have? -----------------------------------------------------------------------
 
 
 def rows_treated_as_independent() -> Figure:
