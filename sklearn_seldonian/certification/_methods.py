@@ -51,7 +51,7 @@ MAX_ROWS_OF_PART_TEST = 1000
 # From this many rows per rate on, a normal approximation replaces the score test.
 ROWS_OF_NORMAL_RATES = 1000
 # From this many rows per rate on, the inverse normal method is sharper for a sum than Chernoff's.
-ROWS_OF_TAILS = 40
+ROWS_OF_TAILS = 25
 
 Rung = Callable[[Atom, Evidence], Method | None]
 # The weights of a sum; None for any other function of means.
