@@ -8,7 +8,7 @@
 
     python benchmarks/many.py [--quick]
 
-It ends in assertions: a report of 500 constraints takes at most 5 CPU seconds, and so does the lowest
+It ends in assertions: a report of 500 constraints takes at most 5 seconds, and so does the lowest
 accuracy of 10,000 levels.
 """
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from traceback import walk_stack
 
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import AdaBoostClassifier, AdaBoostRegressor
 from sklearn.feature_selection import RFE, SequentialFeatureSelector
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -14,18 +15,20 @@ from sklearn.pipeline import Pipeline
 # These choose settings or features by fits to the same rows that their last fit gets. The first is
 # the base class of all searches for settings, including those of other packages.
 SEARCHES = (GridSearchCV.__base__, RFE, SequentialFeatureSelector)
+# These weight or draw rows by the errors of models that were fitted to the same rows before.
+BOOSTERS = (AdaBoostClassifier, AdaBoostRegressor)
 # Packages whose functions fit an estimator more than once, and their modules that pass on one fit.
 REPEATING = ("sklearn", "joblib", f"{__package__}._search")
 SINGLE_FIT = (Pipeline.__module__, BaseEstimator.__module__, "sklearn.utils")
 
 
-def fitted_inside_search() -> bool:
-    """Whether the caller runs inside one of scikit-learn's searches, at any depth.
+def fitted_inside(kinds: tuple[type, ...]) -> bool:
+    """Whether the caller runs inside a method of an estimator of these kinds, at any depth.
 
-    Trials that run in other processes or threads are not recognised. The search's refit is.
+    What runs in other processes or threads is not recognised. The refit of a search is.
     """
     return any(
-        isinstance(frame.f_locals.get("self"), SEARCHES)
+        isinstance(frame.f_locals.get("self"), kinds)
         for frame, _ in walk_stack(sys._getframe())
         if frame.f_code.co_varnames[:1] == ("self",)
     )

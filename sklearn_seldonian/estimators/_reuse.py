@@ -19,7 +19,7 @@ from sklearn_seldonian.certification._registry import (
 )
 from sklearn_seldonian.data._row_sketch import RowSketch
 from sklearn_seldonian.data._split import LabelledRows
-from sklearn_seldonian.estimators._callers import fitted_inside_search
+from sklearn_seldonian.estimators._callers import BOOSTERS, SEARCHES, fitted_inside
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
 TestsRun = frozenset[tuple[str, str]]
@@ -28,6 +28,11 @@ SEARCHED = (
     "A search outside the estimator, such as GridSearchCV, chose the settings by results on the "
     "same rows, including those of this safety test. Certify the model on fresh rows, or search "
     "with SeldonianSearchCV."
+)
+BOOSTED = (
+    "A boosting ensemble, such as AdaBoostClassifier, chose which rows count more by the errors of "
+    "models that were trained on the same rows, including those of this safety test. Certify the "
+    "ensemble on fresh rows."
 )
 
 
@@ -107,5 +112,7 @@ def reuse_of(
         warning = earlier_tests_in_words(max(n_before, n_on_record), n_on_record > n_before)
     elif fitted_to is not None and (share := fitted_to.share_of(hashes)):
         warning = given_to_fit(name, share)
-    notes = [SEARCHED] * fitted_inside_search() + [warning] * bool(warning)
+    outside = {SEARCHED: SEARCHES, BOOSTED: BOOSTERS}
+    notes = [note for note, kinds in outside.items() if fitted_inside(kinds)]
+    notes += [warning] * bool(warning)
     return Reuse(tests_run | {(data, test)}, tuple(notes), warning)

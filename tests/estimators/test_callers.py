@@ -5,7 +5,13 @@ import pytest
 import sklearn.pipeline
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import RFE, RFECV, SelectFromModel, SequentialFeatureSelector
 from sklearn.linear_model import LogisticRegression
@@ -28,7 +34,7 @@ from sklearn_seldonian.estimators._callers import (
     SEARCHES,
     SINGLE_FIT,
     fitted_among_others,
-    fitted_inside_search,
+    fitted_inside,
 )
 from sklearn_seldonian.estimators._reuse import Reuse
 from sklearn_seldonian.metrics import solution_found
@@ -163,12 +169,37 @@ def test_a_search_for_a_regression(blobs):
     assert SEARCHED in found.best_estimator_.certificate_.explain(None)
 
 
+BOOSTED = "Not met: A boosting ensemble, such as AdaBoostClassifier, chose which rows count more"
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "is_boosted"), [(AdaBoostClassifier, True), (BaggingClassifier, False)]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_weights_by_the_errors_of_earlier_members(blobs, certificates, ensemble, is_boosted):
+    ensemble(classifier(fallback="majority"), n_estimators=2, random_state=0).fit(*blobs)
+    assert certificates
+    assert all((BOOSTED in found.explain(None)) == is_boosted for found in certificates)
+    assert not any(SEARCHED in found.explain(None) for found in certificates)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_draws_by_the_errors_of_earlier_members(blobs, certificates):
+    X, _ = blobs
+    ranges = {"prediction_range": (-6, 6), "target_range": (-6, 6)}
+    settings = {"constraints": "MAE <= 6", "max_epochs": 2, "random_state": 0, **ranges}
+    model = SeldonianRegressor(MLP, **settings)
+    AdaBoostRegressor(model, n_estimators=2, random_state=0).fit(X, X[:, 0])
+    assert all(BOOSTED in found.explain(None) for found in certificates)
+    assert certificates
+
+
 # -- properties of scikit-learn that the package relies on ------------------------------------
 
 
 class Asks(BaseEstimator):
     def fit(self, X, y=None):
-        self.inside_, self.among_ = fitted_inside_search(), fitted_among_others()
+        self.inside_, self.among_ = fitted_inside(SEARCHES), fitted_among_others()
         self.coef_ = np.ones(np.shape(X)[1])
         return self
 
