@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,13 +186,29 @@ def _opened(table: Any) -> Any:
                 "X is a path, and reading Parquet files needs pyarrow. Install it: "
                 "pip install pyarrow"
             ) from None
-        return dataset(table, format="parquet")
+        return _parquet(dataset, table)
     if is_dataset(table) or _is_arrow(table, "Table", "RecordBatchReader") or is_table(table):
         return table
     raise TypeError(
         f"y must contain rows, or be the name of a column of X, where X is {TABLES}; X is "
         f"{short(table)}."
     )
+
+
+def _parquet(open_dataset: Callable[..., Any], path: str | os.PathLike[str]) -> Any:
+    """The Parquet file or folder at `path`."""
+    from pyarrow import ArrowInvalid
+
+    try:
+        found = open_dataset(path, format="parquet")
+    except ArrowInvalid as error:
+        raise ValueError(
+            f"{path} could not be read as Parquet: {error} Read files of other kinds with pandas, "
+            "and give X as a DataFrame."
+        ) from error
+    if not found.schema.names:
+        raise ValueError(f"{path} has no Parquet file with columns. Check the path.")
+    return found
 
 
 def _names(table: Any) -> list[str]:
@@ -255,6 +271,7 @@ def _frames(table: Any, names: list[str]) -> Iterator[pd.DataFrame]:
 
 def _batches(table: Any, names: list[str], n_rows: int) -> Iterator[Any]:
     if _is_arrow(table, "Dataset"):
+        _check_files(table, names)
         # Little is read ahead, because each thread holds what it reads in memory.
         yield from table.to_batches(
             columns=names, batch_size=n_rows, batch_readahead=1, fragment_readahead=1
@@ -263,6 +280,22 @@ def _batches(table: Any, names: list[str], n_rows: int) -> Iterator[Any]:
         yield from table.select(names).to_batches(max_chunksize=n_rows)
     else:
         yield from (batch.select(names) for batch in table)
+
+
+def _check_files(dataset: Any, names: list[str]) -> None:
+    """Refuse a file that lacks a column, which pyarrow would fill with missing values."""
+    for child in getattr(dataset, "children", None) or ():
+        _check_files(child, names)
+    partitioning = getattr(dataset, "partitioning", None)
+    of_folders = set() if partitioning is None else set(partitioning.schema.names)
+    for path in getattr(dataset, "files", ()):
+        there = dataset.format.inspect(path, dataset.filesystem).names
+        lacking = set(names) - of_folders - set(there)
+        if lacking:
+            raise ValueError(
+                f"Column {min(lacking)!r} is in some files of X, but not in {path}. Leave that "
+                "file out, or add the column."
+            )
 
 
 def _frame(table: Any) -> pd.DataFrame:

@@ -282,3 +282,33 @@ def test_without_pyarrow_the_error_names_what_to_install(monkeypatch, folder):
     monkeypatch.setitem(sys.modules, "pyarrow.dataset", None)
     with pytest.raises(ImportError, match="install pyarrow"):
         certify(CLASSIFIER, folder, **NAMED)
+
+
+@pytest.mark.parametrize("lacking", ["b", "sex", "label"])
+def test_a_file_that_lacks_a_column_is_refused(lacking, tmp_path):
+    ROWS[:500].to_parquet(tmp_path / "0.parquet")
+    ROWS[500:1000].drop(columns=lacking).to_parquet(tmp_path / "1.parquet")
+    some = ds.dataset(tmp_path)
+    for table in (tmp_path, some.filter(ds.field("age") > 0), ds.dataset([some, some])):
+        with pytest.raises(ValueError, match=f"Column '{lacking}' is in some files .* not in .*1"):
+            certify(CLASSIFIER, table, **NAMED)
+
+
+def test_a_column_in_the_names_of_folders_is_there(tmp_path):
+    ds.write_dataset(
+        pa.Table.from_pandas(ROWS, preserve_index=False),
+        tmp_path,
+        format="parquet",
+        partitioning=ds.partitioning(pa.schema([("sex", pa.string())]), flavor="hive"),
+    )
+    named = ds.dataset(tmp_path, partitioning="hive")
+    assert certify(CLASSIFIER, named, **NAMED).results == whole().results
+
+
+def test_files_that_are_not_parquet_are_refused(tmp_path):
+    ROWS.to_csv(tmp_path / "rows.csv")
+    with pytest.raises(ValueError, match=r"could not be read as Parquet: .* Read files of other"):
+        certify(CLASSIFIER, tmp_path / "rows.csv", **NAMED)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty has no Parquet file with columns. Check the path"):
+        certify(CLASSIFIER, tmp_path / "empty", **NAMED)
