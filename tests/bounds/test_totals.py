@@ -8,20 +8,15 @@ import pytest
 from scipy.stats import binom
 
 from sklearn_seldonian.bounds import (
-    Totals,
     _totals,
     binomial_upper,
     quotient_of_totals_test,
     totals_test,
     variance_of_totals,
 )
+from tests.bounds._totals import UNUSABLE, people, totals
 
 DELTAS = (0.05, 0.2, 0.5)
-
-
-def totals(numerators, denominators, low=0.0, high=1.0, largest=None):
-    most = max(denominators, default=1.0) if largest is None else largest
-    return Totals(np.array(numerators, float), np.array(denominators, float), low, high, most)
 
 
 # -- no more errors than delta: all sequences of units -----------------------------------------
@@ -173,12 +168,6 @@ def test_rows_of_a_unit_may_be_copies_of_each_other(whole):
 # -- values and symmetries ---------------------------------------------------------------------
 
 
-def people(n=300, seed=0, rate=0.3):
-    rng = np.random.default_rng(seed)
-    rows = rng.integers(1, 8, n)
-    return totals(rng.binomial(rows, rate), rows, largest=7.0)
-
-
 @pytest.mark.parametrize("weight", [1.0, -1.0, 2.5])
 def test_bound_is_the_least_limit_that_is_certified(weight):
     test = totals_test([people()], [weight], 0.05)
@@ -211,15 +200,6 @@ def test_weight_zero_leaves_a_mean_out():
     assert both.upper == totals_test([people()], [1.0], 0.05).upper
 
 
-def test_the_sign_turns_a_mean_round():
-    """An upper bound of -m is minus a lower bound of m, and that is one minus an upper bound of 1
-    - m.
-    """
-    lower = totals_test([people()], [-1.0], 0.05).upper
-    of_opposite = totals_test([people().opposite], [1.0], 0.05).upper
-    assert lower == pytest.approx(of_opposite - 1.0)
-
-
 def test_values_of_any_range():
     rng = np.random.default_rng(0)
     rows = rng.integers(1, 8, 400)
@@ -240,15 +220,6 @@ def test_a_quotient_is_that_of_its_means():
     halved = small[1]._replace(numerators=small[1].numerators / 2, high=0.5)
     upper = quotient_of_totals_test(*small, 0.05).upper
     assert quotient_of_totals_test(small[0], halved, 0.05).upper == pytest.approx(2 * upper)
-
-
-def test_complements_are_what_is_left_to_one():
-    """The same for values that are known to be in a part of [0, 1]."""
-    rows = np.full(400, 4.0)
-    low = [totals(rows * rate, rows, 0.0, 0.3) for rate in (0.1, 0.2)]
-    upper = quotient_of_totals_test(low[1].complement, low[0].complement, 0.05).upper
-    assert 0.8 / 0.9 < upper < 1.0
-    assert low[0].complement.high == 1.0
 
 
 def test_the_same_units_count_in_all_populations(monkeypatch):
@@ -274,18 +245,6 @@ def test_many_units_are_averaged_in_blocks(monkeypatch):
     exact = totals_test([given], [1.0], 0.05).upper
     monkeypatch.setattr(_totals, "MAX_UNITS", 500)
     assert totals_test([given], [1.0], 0.05).upper == pytest.approx(exact, abs=0.004)
-
-
-UNUSABLE = {
-    "no units": totals([], []),
-    "no rows": totals([0.0, 0.0], [0.0, 0.0], largest=1.0),
-    "NaN": totals([math.nan, 1.0], [1.0, 1.0]),
-    "above its range": totals([1.5, 0.0], [1.0, 1.0]),
-    "below its range": totals([-0.5, 0.0], [1.0, 1.0]),
-    "a unit larger than the largest": totals([1.0, 0.0], [2.0, 1.0], largest=1.0),
-    "no finite range": totals([1.0, 0.0], [1.0, 1.0], 0.0, math.inf),
-    "no largest unit": totals([1.0, 0.0], [1.0, 1.0], largest=math.inf),
-}
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
@@ -317,34 +276,3 @@ def test_more_than_two_means_are_refused():
         totals_test([people()] * 3, [1.0] * 3, 0.05)
     with pytest.raises(ValueError, match="same number of entries"):
         totals_test([people()], [1.0, 1.0], 0.05)
-
-
-# -- the variance ------------------------------------------------------------------------------
-
-
-def test_variance_of_units_of_one_row_is_that_of_rows():
-    hits = np.array([0, 1, 1, 0, 1, 0, 0, 0])
-    assert variance_of_totals([totals(hits, np.ones(8))], [1.0]) == pytest.approx(
-        hits.var(ddof=1) / 8
-    )
-
-
-def test_variance_is_that_of_many_samples():
-    """For a difference of two means of the same units, by simulation."""
-    rng = np.random.default_rng(0)
-    found, estimated = [], []
-    for _ in range(2000):
-        size = rng.integers(1, 6, (2, 200))
-        hits = np.stack(
-            [rng.binomial(size[0], 0.4), rng.binomial(size[1], 0.4 + 0.1 * size[0] / 5)]
-        )
-        pair = [totals(k, n, largest=5.0) for k, n in zip(hits, size, strict=True)]
-        means = hits.sum(axis=1) / size.sum(axis=1)
-        found.append(means[0] - means[1])
-        estimated.append(variance_of_totals(pair, [1.0, -1.0]))
-    assert np.mean(estimated) == pytest.approx(np.var(found), rel=0.1)
-
-
-@pytest.mark.parametrize("given", [totals([1.0], [1.0]), UNUSABLE["no rows"]])
-def test_no_variance_without_units(given):
-    assert math.isnan(variance_of_totals([given], [1.0]))
