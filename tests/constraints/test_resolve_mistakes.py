@@ -6,7 +6,6 @@ import pytest
 
 from sklearn_seldonian.constraints import Schema, bind, parse
 from sklearn_seldonian.exceptions import ConstraintNameError
-from sklearn_seldonian.measures import RowMeasure
 
 BINARY = Schema(
     (0, 1),
@@ -21,11 +20,6 @@ BINARY = Schema(
         "native country": ("X", "Y"),
     },
 )
-COSTS = RowMeasure("Cost", lambda y, prediction, probabilities: y, range=(0, 5))
-MISSED_CATS = RowMeasure(
-    "Missed_cats", lambda y, prediction, probabilities: y, range=(0, 1), rows=("cat",)
-)
-
 KNOWN = (
     "'ACC', 'BACC', 'Brier', 'CM', 'Calibration_Error', 'ERR', 'F1', 'FDR', 'FNR', 'FOR', "
     "'FPR', 'Jaccard', 'LogLoss', 'NPV', 'NR', 'PPV', 'PR', 'TNR', 'TPR'"
@@ -150,26 +144,6 @@ def test_mistakes_about_classes(text, classes, message):
 def test_no_columns():
     with pytest.raises(ConstraintNameError, match=r"^Unknown column 'M'\. There are none\."):
         bind(parse("PR | [M] <= 0.2"), Schema((0, 1), 1))
-
-
-@pytest.mark.parametrize(
-    "name", ["ACC", "F1", "BACC", "MSE", "Brier", "abs", "mean", "e", "not", "Cost"]
-)
-def test_names_that_are_taken(name):
-    measures = [COSTS, RowMeasure(name, COSTS.value)]
-    with pytest.raises(
-        ValueError, match=f"^The name '{name}' is already taken. Give the measure another"
-    ):
-        Schema((0, 1), 1, measures=measures)
-
-
-def test_measures_that_do_not_fit():
-    with pytest.raises(
-        ValueError, match="'Missed_cats' counts rows of class 'cat', which does not exist"
-    ):
-        Schema((0, 1), 1, measures=[MISSED_CATS])
-    with pytest.raises(ValueError, match="measures must be RowMeasure objects, got 'Cost'"):
-        Schema((0, 1), 1, measures=["Cost"])
 
 
 def test_a_long_sum_does_not_reach_the_recursion_limit():
