@@ -8,6 +8,8 @@ from sklearn_seldonian.data._split import LabelledRows, split_rows
 from sklearn_seldonian.data._targets import Labels
 from sklearn_seldonian.learners import Problem
 
+GROUPS = np.array(["A", "B", "A", "B", "A", "A", "C", "C"])
+MASK = np.arange(8) >= 5  # C occurs in safety rows only, and B in candidate rows only
 TARGETS = Labels.of(np.array([0, 1]), None, "argmax")
 
 
@@ -23,3 +25,7 @@ def problem_and_split(constraints, rows, mask, measures=(), power=0.9, delta=0.0
     specification = Specification(constraints, (delta,) * len(constraints), "auto")
     split = split_rows(rows, 0.5, mask, np.random.RandomState(0))
     return Problem.of(specification, TARGETS, measures, split, power), split
+
+
+def means_of(problem):
+    return [str(mean) for mean in problem.specification.constraints[0].estimands]

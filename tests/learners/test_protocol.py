@@ -5,24 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sklearn_seldonian.constraints import estimate
-from sklearn_seldonian.data._shift import shift_of
 from sklearn_seldonian.data._units import units_of
 from sklearn_seldonian.exceptions import ConstraintNameError
 from sklearn_seldonian.measures import RowMeasure
-from tests.learners._problems import TARGETS, problem_and_split, rows_of
-
-GROUPS = np.array(["A", "B", "A", "B", "A", "A", "C", "C"])
-MASK = np.arange(8) >= 5  # C occurs in safety rows only, and B in candidate rows only
-
-
-@pytest.fixture
-def rows():
-    return rows_of(np.random.default_rng(0).normal(size=(8, 2)), GROUPS)
-
-
-def means_of(problem):
-    return [str(mean) for mean in problem.specification.constraints[0].estimands]
+from tests.learners._problems import MASK, TARGETS, means_of, problem_and_split, rows_of
 
 
 def test_a_problem_has_the_parts_it_was_made_of(rows):
@@ -77,17 +63,6 @@ def test_training_does_not_learn_how_large_the_tested_groups_are(sizes):
     problem, split = problem_and_split("ACC >= 0.5", given, groups >= 4)
     assert len(split.safety.y) == 6
     assert problem.n_safety == 4
-
-
-def test_training_aims_at_the_corners_of_a_shift(rows):
-    shift = shift_of({"group": {"A": (0.2, 0.6), "B": (0.4, 0.8), "C": 0.0}})
-    units = units_of(None, None, 8, shift=(shift, GROUPS))
-    problem, _ = problem_and_split("PR <= 0.5", replace(rows, sampling=units), MASK)
-    assert means_of(problem) == ["PR"]
-    assert means_of(problem.for_training()) == ['PR | [group == "A"]', 'PR | [group == "B"]']
-    (constraint,) = problem.for_training().specification.constraints
-    within = dict(zip(constraint.estimands, (0.1, 0.4), strict=True))
-    assert estimate(constraint.g, within) == pytest.approx(0.2 * 0.1 + 0.8 * 0.4 - 0.5)
 
 
 def test_training_has_what_is_tested_without_a_shift(rows):
