@@ -8,7 +8,6 @@ from sklearn_seldonian.certification import (
     Evidence,
     Sample,
     safety_test,
-    summarise,
     summarise_predictions,
 )
 from sklearn_seldonian.constraints import (
@@ -18,42 +17,7 @@ from sklearn_seldonian.constraints import (
     distinct_values,
     parse,
 )
-from sklearn_seldonian.measures import RowMeasure
-
-COST = RowMeasure("Cost", lambda y, p, _: np.abs(y - p) * 2.0, range=(0, 2))
-PRICE = RowMeasure("Price", lambda y, p, _: np.abs(y - p) * 2.0)
-SCHEMA = Schema(
-    classes=(0, 1),
-    positive=1,
-    levels={"M": (0, 1), "F": (0, 1), "race": ("A", "B", "C")},
-    measures=(COST, PRICE),
-)
-THREE = Schema(classes=(0, 1, 2), positive=None, levels={})
-MF = frozenset({frozenset({"M", "F"})})
-
-
-def evidence(
-    text, schema=SCHEMA, *, deterministic=True, seed=0, n=400, mutually_exclusive_columns=MF
-):
-    rng = np.random.default_rng(seed)
-    k = len(schema.classes)
-    constraint = bind(parse(text), schema)
-    male = rng.integers(0, 2, size=n)
-    columns = {"M": male, "F": 1 - male, "race": rng.choice(["A", "B", "C"], size=n)}
-    codes, stratification = assign_cells(columns, [constraint.conditions], n)
-    statistics = summarise(
-        codes,
-        rng.integers(0, k, size=n),
-        rng.dirichlet(np.ones(k), size=n),
-        stratification,
-        distinct_values(constraint.estimands),
-        deterministic=deterministic,
-        keep=True,
-    )
-    return constraint, statistics.in_drawn_order(seed).evidence(
-        constraint.estimands, mutually_exclusive_columns
-    )
-
+from tests.certification._atoms import MF, SCHEMA, THREE, evidence
 
 EO = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
 INVERSE = "inverse normal combination"

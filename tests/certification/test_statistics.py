@@ -6,7 +6,6 @@ import pytest
 from sklearn_seldonian.certification import (
     Statistics,
     certify_constraint,
-    exclusive_columns,
     passes,
     summarise,
     tabulate,
@@ -15,14 +14,11 @@ from sklearn_seldonian.constraints import (
     Schema,
     Stratification,
     assign_cells,
-    atoms_of,
     bind,
-    distinct_conditions,
     distinct_estimands,
     distinct_values,
     parse,
 )
-from sklearn_seldonian.measures import RowMeasure
 from tests.certification._rows import DATA
 
 SCHEMA = Schema(classes=(0, 1, 2), positive=None, levels={"M": (0, 1), "age": tuple(range(9))})
@@ -125,75 +121,6 @@ def test_empty_group_has_no_estimate():
     sample = statistics(mean, y, predicted, columns, 2).rate(mean)
     assert sample.trials == 0
     assert np.isnan(sample.estimate)
-
-
-# -- families ------------------------------------------------------------------------------
-
-COST = np.array([[0.0, 1.0, 2.0], [5.0, 0.0, 1.0], [1.0, 3.0, 0.0]])
-COSTS = RowMeasure("Cost", lambda y, prediction, _: COST[y, prediction], range=(0, 5))
-MANY = [
-    "abs(PR_[1] | [a] - PR_[1] | [not a]) <= 0.1",
-    "TPR_[0] | [b, n >= 3] / TPR_[0] | [b] >= 0.7",
-    "ACC >= 0.3",
-    "PPV_[1] | [c] * TPR_[1] | [not c] - ACC <= 0.4",
-    "max(PR_[0], by=n) - min(PR_[0], by=n) <= 0.4",
-    "ACC | [b] - 0.5 * PR_[1] | [d] <= 0.3",
-]
-VALUED = ["Cost | [a] - Cost | [not a] <= 0.3", "Cost | [b, d] + PR_[0] | [b] + Cost <= 6"]
-
-
-def with_and_without_families(n_classes, valued, deterministic, n=700):
-    """The same rows in the constraints' families, and in one family of all conditions."""
-    rng = np.random.default_rng(n_classes)
-    y, p = rng.integers(0, n_classes, n), rng.dirichlet(np.ones(n_classes), n)
-    columns = {name: rng.integers(0, 2, n) for name in "abcd"} | {"n": rng.integers(0, 5, n)}
-    constraints = [parse(text) for text in (*MANY, *(VALUED if valued else ()))]
-    classes = tuple(range(n_classes))
-    positive = 1 if n_classes == 2 else None
-    schema = Schema.from_columns(columns, constraints, classes, positive, measures=(COSTS,))
-    bound = [bind(constraint, schema) for constraint in constraints]
-    together = [constraint.conditions for constraint in bound]
-    everything = [distinct_conditions(distinct_estimands(bound))]
-    values = distinct_values(distinct_estimands(bound))
-    parted, whole = (
-        summarise(codes, y, p, stratification, values, deterministic=deterministic, keep=True)
-        for codes, stratification in (assign_cells(columns, t, n) for t in (together, everything))
-    )
-    assert len(parted.stratification.columns) > 1
-    assert len(whole.stratification.columns) == 1
-    return bound, parted, whole
-
-
-@pytest.mark.parametrize("deterministic", [True, False])
-@pytest.mark.parametrize("valued", [True, False])
-@pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.thinned(3)
-def test_families_give_the_result_of_all_conditions_together(n_classes, valued, deterministic):
-    constraints, parted, whole = with_and_without_families(n_classes, valued, deterministic)
-    assert parted.n_rows == whole.n_rows == 700
-    means = distinct_estimands(constraints)
-    assert parted.shares(means) == pytest.approx(whole.shares(means))
-    some, all_ = parted.evidence(means), whole.evidence(means)
-    for mean in means:
-        assert some.samples[mean] == pytest.approx(all_.samples[mean], rel=1e-12)
-        if some.row_values is not None:
-            found, expected = (e.row_values(mean, 2.0, -0.5) for e in (some, all_))
-            np.testing.assert_array_equal(found, expected)
-    for atom in (atom for constraint in constraints for atom in atoms_of(constraint.tree)):
-        slopes = np.random.default_rng(0).normal(size=len(atom.estimands)).tolist()
-        found, expected = (e.influence_variance(atom.estimands, slopes) for e in (some, all_))
-        assert found == pytest.approx(expected, rel=1e-9)
-    for constraint in constraints:
-        found, expected = (
-            certify_constraint(
-                constraint, seen, 0.05, "auto", exclusive_columns(seen.stratification)
-            )
-            for seen in (parted, whole)
-        )
-        assert found.passed == expected.passed
-        assert found.method == expected.method
-        assert found.g_upper == pytest.approx(expected.g_upper, rel=1e-9)
-        assert found.estimate == pytest.approx(expected.estimate, rel=1e-12)
 
 
 def soft_statistics(text, schema, low, high, n=400):
@@ -358,23 +285,6 @@ def test_statistics_add_up(deterministic):
     np.testing.assert_allclose(parts.products, whole.products)
     assert parts.n_rows == whole.n_rows == len(DATA.y)
     assert isinstance(parts, Statistics)
-
-
-def test_products_are_second_moments():
-    statistics = DATA.statistics("Cost + Brier <= 3")
-    costs = COST[DATA.y, DATA.p.argmax(axis=1)]
-    brier = (DATA.p[:, 1] - DATA.y) ** 2
-    total = statistics.products.sum(axis=(0, 1))
-    decided = np.eye(2)[DATA.p.argmax(axis=1)]
-    rows = np.column_stack([decided, costs, brier])
-    np.testing.assert_allclose(total, np.column_stack([costs, brier]).T @ rows)
-
-
-def test_invalid_rows_are_counted_apart():
-    probabilities = np.array([[0.2, 0.8], [np.nan, 0.5], [np.inf, 0.0]])
-    zeros = np.zeros(3, np.int64)
-    statistics = summarise(zeros, zeros, probabilities, Stratification.single())
-    assert (statistics.n_invalid, statistics.n_rows) == (2, 3)
 
 
 def test_shares_of_averages_need_no_values():
