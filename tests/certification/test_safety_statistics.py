@@ -1,6 +1,4 @@
-"""Certificates from the statistics of parts equal those of all rows at once."""
-
-import pickle
+"""Statistics of parts add up if they are of the same test, as far as memory allows."""
 
 import numpy as np
 import pandas as pd
@@ -10,111 +8,10 @@ from sklearn.frozen import FrozenEstimator
 
 from sklearn_seldonian import SafetyDataReusedWarning, SeldonianClassifier, certify, collect
 from sklearn_seldonian.certification import _safety_statistics
-from sklearn_seldonian.certification._comparison import as_differences
 from sklearn_seldonian.exceptions import ConstraintNameError
-from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.modules import MLP
-from tests.certification._people import CLASSIFIER, FEATURES, GROUPS, REGRESSOR, people
-
-ROWS = people(3000, 1).sort_values("race", ignore_index=True)  # no part has all levels
-CUTS = [slice(0, 1700), slice(1700, 1701), slice(1701, 3000)]
-CONSTRAINTS = [
-    "abs(PR | [sex == 'F'] - PR | [sex == 'M']) <= 0.1",
-    "max(TPR, by=race) - min(TPR, by=race) <= 0.5",
-    "ACC | [age >= 40] >= 0.5",
-    "max(PR, by=(race, sex)) <= 0.9",
-    "PR | [race == 'D'] <= 0.9",
-]
-
-
-def is_wrong(y, prediction, _):
-    return 1.0 * (y != prediction)
-
-
-COST = RowMeasure("Cost", is_wrong, range=(0, 1))
-CASES = {
-    "decisions": (CLASSIFIER, "label", CONSTRAINTS, {}),
-    "t bounds": (CLASSIFIER, "label", CONSTRAINTS, {"method": "ttest"}),
-    "probabilities": (CLASSIFIER, "label", CONSTRAINTS, {"decision": "sample"}),
-    "own measure": (CLASSIFIER, "label", "max(Cost, by=sex) <= 0.5", {"measures": [COST]}),
-    "errors": (
-        REGRESSOR,
-        "outcome",
-        ["MAE <= 2", "ME | [sex == 'F'] - ME | [sex == 'M'] <= 0.5"],
-        {"target_range": (-3, 3), "prediction_range": (-9, 9)},
-    ),
-    "probabilities, asymptotic": (
-        CLASSIFIER,
-        "label",
-        CONSTRAINTS,
-        {"decision": "sample", "method": "asymptotic"},
-    ),
-    "errors, asymptotic": (REGRESSOR, "outcome", "MSE <= 2", {"method": "asymptotic"}),
-    "nothing to look at": (CLASSIFIER, "label", "ACC >= 0.5", {}),
-}
-
-
-def parts(model, label, constraints, options, rows=ROWS, cuts=CUTS):
-    return [
-        collect(
-            model,
-            part[FEATURES],
-            part[label],
-            constraints,
-            sensitive_features=part[GROUPS],
-            **options,
-        )
-        for part in (rows.iloc[cut] for cut in cuts)
-    ]
-
-
-def assert_same(certificate, whole):
-    """Equal up to the last digits of sums of numbers, and up to an order that no test uses."""
-    for name, value in vars(whole).items():
-        found = getattr(certificate, name)
-        if name == "results":
-            for one, other in zip(found, value, strict=True):
-                for field, expected in vars(other).items():
-                    approximate = isinstance(expected, float)
-                    expected = pytest.approx(expected, rel=1e-6) if approximate else expected
-                    assert getattr(one, field) == expected, field
-        elif name == "order_seed":
-            assert found in (value, None)
-        elif name == "statistics":
-            differing = as_differences(found, value)
-            assert differing == ([] if found.values == value.values else ["values"])
-            assert found.values == value.values or certificate.order_seed is None
-        elif name not in ("loss", "created_at"):
-            assert found == value, name
-
-
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_parts_lead_to_the_certificate_of_the_whole(case):
-    model, label, constraints, options = case
-    whole = certify(
-        model,
-        ROWS[FEATURES],
-        ROWS[label],
-        constraints,
-        sensitive_features=ROWS[GROUPS],
-        random_state=0,
-        **options,
-    )
-    found = parts(*case)
-    for order in (found, found[::-1]):
-        total = sum(order)
-        assert total.n_rows == 3000
-        assert repr(total) == "<SafetyStatistics of 3,000 rows>"
-        assert_same(pickle.loads(pickle.dumps(total)).certify(random_state=0), whole)
-    assert whole.tested
-
-
-def test_counts_lead_to_an_equal_certificate():
-    model, label, constraints, options = CASES["decisions"]
-    whole = certify(
-        model, ROWS[FEATURES], ROWS[label], constraints, sensitive_features=ROWS[GROUPS], **options
-    )
-    assert sum(parts(model, label, constraints, options)).certify() == whole
+from tests.certification._parts import CONSTRAINTS, ROWS, parts
+from tests.certification._people import CLASSIFIER, FEATURES, GROUPS, people
 
 
 @pytest.mark.parametrize(
