@@ -69,9 +69,10 @@ def with_ordered_codes(statistics: Statistics, conditions: Sequence[Condition]) 
         return statistics
     names = dict.fromkeys(condition.column for condition in conditions)
     by_column = [c for name in names for c in conditions if c.column == name]
-    patterns = strata.patterns[:, [strata.position_of[condition] for condition in by_column]]
+    positions = [strata.position_of[condition] for condition in by_column]
+    held = strata.conditions_of_code[:, positions]
     _, first, place = np.unique(
-        np.packbits(patterns, axis=1), axis=0, return_index=True, return_inverse=True
+        np.packbits(held, axis=1), axis=0, return_index=True, return_inverse=True
     )
     ordered = replace(strata, cell_of_code=strata.cell_of_code[first])
     kept = kept._replace(codes=place.reshape(-1)[kept.codes].astype(kept.codes.dtype))

@@ -271,11 +271,11 @@ def _digest_of_values(statistics: Statistics, estimands: Sequence[Estimand]) -> 
     if kept is None:
         return None
     groups = groups_of(estimands, frozenset().union(*strata.columns))
-    patterns = np.zeros((len(strata.patterns), len(groups)))
+    in_groups = np.zeros((len(strata.cell_of_code), len(groups)))
     for i, group in enumerate(groups.values()):
         held = [strata.position_of[condition] for condition in group]
-        patterns[:, i] = strata.patterns[:, held].all(axis=1)
-    of_codes = row_digests([patterns]).view(DIGEST).reshape(-1)
+        in_groups[:, i] = strata.conditions_of_code[:, held].all(axis=1)
+    of_codes = row_digests([in_groups]).view(DIGEST).reshape(-1)
     blocks: list[NDArray[Any]] = [
         kept.entries.astype(np.float32),
         np.stack([kept.labels, kept.weights, kept.levels], axis=1).astype(np.float64),

@@ -236,13 +236,17 @@ class _ConstraintTest:
     def rows_needed(self) -> int | None:
         """How many fresh safety rows would let it pass, if its estimates were the true values."""
         tree, estimands = self.constraint.tree, self.constraint.estimands
-        samples, exclusive = self.evidence.samples, self.evidence.mutually_exclusive_columns
+        samples = self.evidence.samples
+        mutually_exclusive_columns = self.evidence.mutually_exclusive_columns
         if not all(sample.trials for sample in samples.values()):
             return None
         if len(self.counted()) < len(estimands):
             # Such a bound depends on the random order of the rows, so several orders are tried.
             orders = (self.statistics.in_drawn_order(seed) for seed in range(ORDERS_OF_PLANS))
-            seen = (rows.evidence(estimands, exclusive).of(estimands) for rows in orders)
+            seen = (
+                rows.evidence(estimands, mutually_exclusive_columns).of(estimands)
+                for rows in orders
+            )
             asked = self.delta, POWER_OF_PLANS, self.method
             found = [projected_rows(tree, evidence, *asked) for evidence in seen]
             return max((n for n in found if n is not None), default=None)
@@ -251,7 +255,7 @@ class _ConstraintTest:
             self.evidence.estimates(estimands),
             {m: sample.trials / self.evidence.n_rows for m, sample in samples.items()},
             self.method,
-            exclusive,
+            mutually_exclusive_columns,
             DRAWS_IN_PASSING,
         )
         return plan.sufficient_rows(POWER_OF_PLANS)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sklearn_seldonian.constraints._conditions import Column, holds
 from sklearn_seldonian.constraints._nodes import Condition
 
-# Families are looked up together if their cells have at most this many combinations. Each row then
-# needs few look-ups, and the tables are as small as those of one family.
+# Cells of several families are looked up together if they have at most this many combinations. Each
+# row then needs few look-ups, and the tables are as small as those of one family.
 MAX_JOINT_CELLS = 32
 # Columns are combined in one pass if they have at most this many combinations, and are at most as
 # many as numpy allows dimensions.
@@ -101,7 +101,7 @@ class Stratification:
         return len(self.membership)
 
     @property
-    def patterns(self) -> NDArray[np.bool_]:
+    def conditions_of_code(self) -> NDArray[np.bool_]:
         """Which conditions hold for each code, of shape (n_codes, n_conditions)."""
         return np.asarray(self.membership[self.cell_of_code].any(axis=1))
 

@@ -83,7 +83,7 @@ def rows_of(
         labels = answers_of(specification, "y_true", y_true, n_rows, may_be_missing=True)
     columns = _columns_of(specification, sensitive_features, n_rows)
     cells = assign_cells(columns, [specification.conditions], n_rows)
-    holding = cells.stratification.patterns[cells.codes]
+    holding = cells.stratification.conditions_of_code[cells.codes]
     return MonitoredRows(predictions, holding, labels)
 
 

@@ -58,21 +58,21 @@ class GroupOffsets:
     Parameters
     ----------
     conditions : tuple of Condition
-    patterns : tuple of tuple of bool
+    conditions_met : tuple of tuple of bool
         For each group, which of the conditions its rows meet.
     offsets : tuple of tuple of float
         For each group, the offsets that are added to the scores of the classes.
     """
 
     conditions: tuple[Condition, ...]
-    patterns: tuple[tuple[bool, ...], ...]
+    conditions_met: tuple[tuple[bool, ...], ...]
     offsets: tuple[tuple[float, ...], ...]
 
     @classmethod
     def of(cls, stratification: Stratification, offsets: Array) -> GroupOffsets:
         """The offsets of groups that are a stratification's codes: `offsets` (n_codes, K)."""
-        patterns = tuple(map(tuple, stratification.patterns.tolist()))
-        return cls(stratification.conditions, patterns, tuple(map(tuple, offsets.tolist())))
+        met = tuple(map(tuple, stratification.conditions_of_code.tolist()))
+        return cls(stratification.conditions, met, tuple(map(tuple, offsets.tolist())))
 
     @property
     def columns(self) -> list[str]:
@@ -82,11 +82,11 @@ class GroupOffsets:
     @property
     def names(self) -> list[str]:
         """The groups in words."""
-        return [self._name(pattern) for pattern in self.patterns]
+        return [self._name(met) for met in self.conditions_met]
 
-    def _name(self, pattern: tuple[bool, ...]) -> str:
-        met = [str(c) for c, is_met in zip(self.conditions, pattern, strict=True) if is_met]
-        return ", ".join(met) or f"none of {', '.join(map(str, self.conditions))}"
+    def _name(self, met: tuple[bool, ...]) -> str:
+        names = [str(c) for c, is_met in zip(self.conditions, met, strict=True) if is_met]
+        return ", ".join(names) or f"none of {', '.join(map(str, self.conditions))}"
 
     def cells_of(self, columns: Mapping[str, Any], n_rows: int) -> Cells:
         """The cells of rows with these columns."""
@@ -94,19 +94,19 @@ class GroupOffsets:
 
     def positions(self, cells: Cells) -> Positions:
         """The position of each row's group, -1 for rows in none of the groups."""
-        place = {pattern: i for i, pattern in enumerate(self.patterns)}
-        of_code = [place.get(pattern, -1) for pattern in self._patterns_of(cells)]
+        place = {met: i for i, met in enumerate(self.conditions_met)}
+        of_code = [place.get(met, -1) for met in self._conditions_met_in(cells)]
         return np.array(of_code, dtype=np.intp)[cells.codes]
 
     def unknown(self, cells: Cells) -> list[str]:
         """The groups in `cells` that have no offsets, in words."""
-        known = set(self.patterns)
-        return [self._name(pattern) for pattern in self._patterns_of(cells) if pattern not in known]
+        known = set(self.conditions_met)
+        return [self._name(met) for met in self._conditions_met_in(cells) if met not in known]
 
-    def _patterns_of(self, cells: Cells) -> list[tuple[bool, ...]]:
+    def _conditions_met_in(self, cells: Cells) -> list[tuple[bool, ...]]:
         """For each code of the cells, which of the conditions hold."""
         own = [cells.stratification.conditions.index(one) for one in self.conditions]
-        return list(map(tuple, cells.stratification.patterns[:, own].tolist()))
+        return list(map(tuple, cells.stratification.conditions_of_code[:, own].tolist()))
 
     def to_json(self) -> str:
         """The offsets as text, from which `from_json` makes an equal object."""
@@ -115,18 +115,18 @@ class GroupOffsets:
             | {f.name: getattr(one, f.name) for f in fields(one) if f.name != "span"}
             for one in self.conditions
         ]
-        return json.dumps([conditions, self.patterns, self.offsets])
+        return json.dumps([conditions, self.conditions_met, self.offsets])
 
     @classmethod
     def from_json(cls, text: str) -> GroupOffsets:
         """The inverse of `to_json`."""
-        listed, patterns, offsets = json.loads(text)
+        listed, met, offsets = json.loads(text)
         conditions = []
         for facts in listed:
             kind = CONDITIONS[facts.pop("kind")]
             values = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
             conditions.append(kind(**values))
-        return cls(tuple(conditions), tuple(map(tuple, patterns)), tuple(map(tuple, offsets)))
+        return cls(tuple(conditions), tuple(map(tuple, met)), tuple(map(tuple, offsets)))
 
 
 class GroupDecisions(NamedTuple):

@@ -113,16 +113,16 @@ def test_training_counts_what_the_test_counts():
     np.testing.assert_allclose(lagrangian._memory.products, statistics.products, rtol=1e-5)
 
 
-def test_the_pull_lowers_a_value():
+def test_the_gradient_lowers_a_value():
     problem, _, _ = problem_and_statistics("Cost <= 0.1")
     lagrangian = Lagrangian(problem, Classification(2), N, 0.0, 1.0, "cpu")
     codes = torch.zeros(N, dtype=torch.int64)
     gradient_of_weights(lagrangian, SCORES.float(), Y, codes)
     lagrangian.batch_done()
     lagrangian.step()
-    pull = gradient_of_weights(lagrangian, SCORES.float(), Y, codes)
+    gradient = gradient_of_weights(lagrangian, SCORES.float(), Y, codes)
     # A false negative costs most, so the scores of positives must increase for class 1.
-    assert (pull[Y == 1, 1] < 0).all()
+    assert (gradient[Y == 1, 1] < 0).all()
 
 
 def test_a_value_that_is_not_finite_spoils_no_other_mean():

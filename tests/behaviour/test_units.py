@@ -366,11 +366,11 @@ def test_bounds_on_units_are_predicted():
         model.fit(X, y, groups=groups)
         (result,) = model.certificate_.results
         kept = model.history_[model.history_["kept"]].iloc[-1]
-        foreseen = kept["predicted_bound_0"] - kept["estimate_0"]
-        wider.append([foreseen, result.bound - result.estimate])
-    foreseen, found = np.divide(*wider)
+        predicted = kept["predicted_bound_0"] - kept["estimate_0"]
+        wider.append([predicted, result.bound - result.estimate])
+    predicted, found = np.divide(*wider)
     assert found > 1.1
-    assert foreseen == pytest.approx(found, rel=0.4)
+    assert predicted == pytest.approx(found, rel=0.4)
 
 
 def test_a_search_keeps_groups_in_one_fold():

@@ -92,8 +92,8 @@ def test_a_gap_is_a_gap_however_it_is_written(kind):
 def test_a_missing_value_meets_neither_a_condition_nor_its_opposite(values, conditions, met):
     dtype = float if isinstance(values[0], float) else object
     cells = assign_cells({"c": np.array(values, dtype=dtype)}, [conditions], 3)
-    patterns = cells.stratification.patterns[cells.codes]
-    numbers = (patterns * (1 << np.arange(len(conditions)))).sum(axis=1)
+    held = cells.stratification.conditions_of_code[cells.codes]
+    numbers = (held * (1 << np.arange(len(conditions)))).sum(axis=1)
     assert numbers.tolist() == met
 
 

@@ -244,7 +244,7 @@ def test_probability_of_passing_with_one_rate(rate, n):
 @pytest.mark.thinned(2)
 def test_probability_of_passing_with_two_groups(gap, n, whole):
     rates = {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}
-    foreseen = probability_of_passing(PARITY, rates, n, SHARES)
+    predicted = probability_of_passing(PARITY, rates, n, SHARES)
     resolved = bind(parse(PARITY), Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)}))
     mutually_exclusive_columns = frozenset({frozenset({"M", "F"})})
     n_draws = 150 if whole else 40
@@ -258,7 +258,7 @@ def test_probability_of_passing_with_two_groups(gap, n, whole):
             samples, mutually_exclusive_columns=mutually_exclusive_columns, n_rows=n
         )
         passed.append(passes(resolved.tree, evidence, 0.05))
-    assert foreseen == pytest.approx(np.mean(passed), abs=4 * math.sqrt(0.25 / n_draws))
+    assert predicted == pytest.approx(np.mean(passed), abs=4 * math.sqrt(0.25 / n_draws))
 
 
 def test_probability_of_passing_agrees_with_the_rows_needed():

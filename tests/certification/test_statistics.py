@@ -203,8 +203,8 @@ def test_narrow_probabilities_on_the_limit_are_certified_at_most_delta_of_the_ti
     codes, stratification = assign_cells({"M": male}, [resolved.conditions], n)
     certified = 0
     for trial in range(n_trials):
-        chance = np.where((male == 1) & (rng.random(n) < share), ends[1], ends[0])
-        probabilities = np.c_[1 - chance, chance]
+        probability = np.where((male == 1) & (rng.random(n) < share), ends[1], ends[0])
+        probabilities = np.c_[1 - probability, probability]
         seen = summarise(
             codes, np.zeros(n, int), probabilities, stratification, deterministic=False, keep=True
         )

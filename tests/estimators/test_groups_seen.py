@@ -283,7 +283,7 @@ def test_offsets_moved_after_fit_are_refused():
     by_group = adjustment.by_group
     changes = [
         replace(by_group, offsets=((0.0, 0.0), (0.0, 0.0))),
-        replace(by_group, patterns=by_group.patterns[::-1]),
+        replace(by_group, conditions_met=by_group.conditions_met[::-1]),
         None,
     ]
     for changed in changes:

@@ -44,7 +44,7 @@ def within(gap):
     return choose
 
 
-def best_of(arguments, gap, start=0.0):
+def selected(arguments, gap, start=0.0):
     (shifts,) = group_shifts(*arguments, n_offsets=16)
     return shifts.best(start, within(gap))
 
@@ -81,9 +81,9 @@ def least_error(scores, labels, codes, gap):
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_tables_are_those_of_the_decisions(n_classes):
     scores, labels, codes, stratification = rows(n_classes)
-    patterns = np.array([[code % 2, 2 + code // 2] for code in range(4)])
+    cell_of_code = np.array([[code % 2, 2 + code // 2] for code in range(4)])
     families = Stratification(
-        (), (frozenset("a"), frozenset("b")), np.zeros((4, 0), bool), patterns
+        (), (frozenset("a"), frozenset("b")), np.zeros((4, 0), bool), cell_of_code
     )
     for strata, k in itertools.product((stratification, families), range(1, n_classes)):
         shifts = GroupShifts(scores, labels, codes, strata, k, 16)
@@ -114,7 +114,7 @@ def test_of_two_classes_one_is_moved_and_of_more_all():
 @pytest.mark.parametrize("seed", range(3))
 def test_of_two_groups_the_best_pair_is_found(gap, seed):
     arguments = people(300, 2, seed)
-    found = best_of(arguments, max(gap, 0.01))
+    found = selected(arguments, max(gap, 0.01))
     assert error_of(found) <= least_error(*arguments[:3], max(gap, 0.01)) + 1.5 / 300
 
 
@@ -123,7 +123,7 @@ def test_of_two_groups_the_best_pair_is_found(gap, seed):
 @pytest.mark.thinned(2)
 def test_of_more_groups_nearly_the_best_are_found(n_groups, gap):
     arguments = people(3000, n_groups)
-    found = best_of(arguments, gap)
+    found = selected(arguments, gap)
     assert error_of(found) <= least_error(*arguments[:3], gap) + 0.01
 
 
@@ -135,15 +135,15 @@ def test_one_offset_for_all_is_left_where_it_is_best():
     scores, labels, *_ = people(400, 1)
     scores, labels = np.tile(scores, (2, 1)), np.tile(labels, 2)
     codes = np.repeat([0, 1], 400).astype(np.int32)
-    found = best_of((scores, labels, codes, cells(2)), 0.5)
+    found = selected((scores, labels, codes, cells(2)), 0.5)
     assert error_of(found) == pytest.approx(least_error(scores, labels, codes, 0.5), abs=2 / 800)
 
 
 def test_the_order_of_rows_does_not_matter():
     scores, labels, codes, strata = people(500, 3)
     order = np.random.default_rng(1).permutation(500)
-    one = best_of((scores, labels, codes, strata), 0.1)
-    other = best_of((scores[order], labels[order], codes[order], strata), 0.1)
+    one = selected((scores, labels, codes, strata), 0.1)
+    other = selected((scores[order], labels[order], codes[order], strata), 0.1)
     np.testing.assert_array_equal(one.offsets, other.offsets)
 
 
@@ -162,7 +162,7 @@ def test_a_group_without_rows_has_the_common_offset():
 
 def test_one_group_alone_has_the_best_of_all_offsets():
     arguments = people(300, 1)
-    found = best_of(arguments, 0.5)
+    found = selected(arguments, 0.5)
     assert error_of(found) <= least_error(*arguments[:3], 0.5) + 1 / 300
 
 

@@ -13,10 +13,12 @@ def test_smoothing_uses_the_cells_with_any_lookup():
     rng = np.random.default_rng(3)
     scores, labels, codes, _ = rows(2, n=500)
     codes = rng.integers(0, 16, 500)
-    patterns = np.array([[code % 4, 4 + code // 4] for code in range(16)])
+    cell_of_code = np.array([[code % 4, 4 + code // 4] for code in range(16)])
     # With empty cells there are too many combinations for one lookup.
     joint, apart = (
-        Stratification((), (frozenset("a"), frozenset("b")), np.zeros((n_cells, 0), bool), patterns)
+        Stratification(
+            (), (frozenset("a"), frozenset("b")), np.zeros((n_cells, 0), bool), cell_of_code
+        )
         for n_cells in (8, 40)
     )
     assert (joint.joint.cell_of_code.shape[1], apart.joint.cell_of_code.shape[1]) == (1, 2)
@@ -71,18 +73,18 @@ def test_scores_of_another_shape_are_counted():
     np.testing.assert_allclose(smoothed, tables, atol=0.01 * 5000)
 
 
-def strata(codes, labels, patterns):
+def strata(codes, labels, cell_of_code):
     """Rows of two classes by the cells of their codes."""
-    families = tuple(frozenset({name}) for name in "ab"[: patterns.shape[1]])
-    n_cells = patterns.max() + 1
-    joint = Stratification((), families, np.zeros((n_cells, 0), bool), patterns).joint
+    families = tuple(frozenset({name}) for name in "ab"[: cell_of_code.shape[1]])
+    n_cells = cell_of_code.max() + 1
+    joint = Stratification((), families, np.zeros((n_cells, 0), bool), cell_of_code).joint
     return Strata(joint, joint.cell_of_code[codes], labels, 2)
 
 
 def test_rows_are_summed_in_all_of_their_cells():
     codes, labels = np.array([0, 1, 1, 3, 3, 3]), np.array([0, 0, 1, 1, 1, 0])
-    patterns = np.array([[0, 2], [0, 3], [1, 2], [1, 3]])
-    found = strata(codes, labels, patterns)
+    cell_of_code = np.array([[0, 2], [0, 3], [1, 2], [1, 3]])
+    found = strata(codes, labels, cell_of_code)
     values = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
     # (cell, label); no row has code 2
     assert found.sums(values).tolist() == [[3, 4], [32, 24], [1, 0], [34, 28]]

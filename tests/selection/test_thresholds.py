@@ -87,8 +87,10 @@ def test_of_equal_scores_the_first_class_is_decided_for():
 
 def test_a_row_is_counted_in_all_of_its_cells():
     scores, labels, codes, stratification = rows(3)
-    patterns = np.array([[code % 2, 2 + code // 2] for code in range(4)])
-    several = Stratification((), (frozenset("a"), frozenset("b")), np.zeros((4, 0), bool), patterns)
+    cell_of_code = np.array([[code % 2, 2 + code // 2] for code in range(4)])
+    several = Stratification(
+        (), (frozenset("a"), frozenset("b")), np.zeros((4, 0), bool), cell_of_code
+    )
     for one, both in zip(
         class_shifts(scores, labels, codes, stratification, 20),
         class_shifts(scores, labels, codes, several, 20),

@@ -10,6 +10,6 @@ def gradient_of_weights(state, scores, y, codes):
     rows = StratifiedRows(Rows(scores, y, codes), state.problem, state.task)
     _, (y, groups) = rows[torch.arange(len(y))]
     scores = scores.detach().clone().requires_grad_()
-    (weighed,) = state.weights_of([groups])
-    entries, gradient = state.constraint_gradient(scores, y, weighed)
+    (weights,) = state.weights_of([groups])
+    entries, gradient = state.constraint_gradient(scores, y, weights)
     return torch.autograd.grad(entries, scores, gradient)[0]

@@ -111,17 +111,17 @@ def test_steps_are_a_dozen_an_epoch_within_limits(n_batches, expected, see):
 
 
 @pytest.mark.parametrize(
-    ("patterns", "expected"),
+    ("cell_of_code", "expected"),
     [
         (None, [1, 2, 4]),
         ([[0, 2], [1, 2], [0, 3]], [[1, 5], [2, 4], [0, 6]]),
     ],
 )
-def test_rows_come_with_their_groups_by_cell_and_label(patterns, expected):
+def test_rows_come_with_their_groups_by_cell_and_label(cell_of_code, expected):
     """Two labels: the stratum is 2 * joint cell + label."""
     X, y = torch.zeros(3, 1), torch.tensor([1, 0, 0])
     state = lagrangian("PR <= 0.5")
-    joint = SimpleNamespace(cell_of_code=np.array(patterns or [[0], [1], [2]], dtype=np.uint8))
+    joint = SimpleNamespace(cell_of_code=np.array(cell_of_code or [[0], [1], [2]], dtype=np.uint8))
     problem = SimpleNamespace(shape=(4, 2), stratification=SimpleNamespace(joint=joint))
     rows = StratifiedRows(Rows(X, y, torch.arange(3, dtype=torch.int32)), problem, state.task)
     _, (labels, groups) = next(iter(DataLoader(rows, batch_size=3)))
@@ -130,41 +130,41 @@ def test_rows_come_with_their_groups_by_cell_and_label(patterns, expected):
     assert rows[torch.arange(3)][1][1].tolist() == expected
 
 
-def weighted_batches(sizes, most, patterns, seed=0):
+def weighted_batches(sizes, most, n_families, seed=0):
     """Batches of some sizes with the weights of each row, and a multiplier step in between."""
     rng = np.random.default_rng(seed)
     state = lagrangian("PR <= 0.5", init=1.0)
     n_groups = 2 * state._joint.n_cells
     batches = []
     for n in sizes:
-        groups = torch.from_numpy(rng.integers(0, n_groups, (n, patterns)).astype(np.int32))
+        groups = torch.from_numpy(rng.integers(0, n_groups, (n, n_families)).astype(np.int32))
         y = torch.zeros(n, dtype=torch.long)
-        batches.append((torch.zeros(n, 1), (y, groups[:, 0] if patterns == 1 else groups)))
+        batches.append((torch.zeros(n, 1), (y, groups[:, 0] if n_families == 1 else groups)))
     found = []
-    for X, (y, weighed) in state.constraint_batches(batches, most):
+    for X, (y, weights) in state.constraint_batches(batches, most):
         scores = torch.from_numpy(rng.normal(size=(len(X), 2))).float()
-        state.constraint_gradient(scores, y, weighed)
-        found.append(weighed)
+        state.constraint_gradient(scores, y, weights)
+        found.append(weights)
         state.batch_done()
     return state, batches, found
 
 
-@pytest.mark.parametrize("patterns", [1, 3])
+@pytest.mark.parametrize("n_families", [1, 3])
 @pytest.mark.parametrize("most", [3, MIN_BATCHES, 100])
-def test_batches_of_one_lookup_equal_single_ones(most, patterns):
+def test_batches_of_one_lookup_equal_single_ones(most, n_families):
     sizes = [40] * (2 * MIN_BATCHES + 3) + [7]
-    state, batches, together = weighted_batches(sizes, most, patterns)
-    other, _, alone = weighted_batches(sizes, 1, patterns)
+    state, batches, together = weighted_batches(sizes, most, n_families)
+    other, _, alone = weighted_batches(sizes, 1, n_families)
     assert len(together) == len(batches)
     assert (state.multipliers == other.multipliers).all()
     for a, b, (_, (_, groups)) in zip(together, alone, batches, strict=True):
         assert torch.equal(a.strata, groups)
         torch.testing.assert_close(a.gradient, b.gradient)
     # Weights are new after each step, and the mean is over the rows of the batch itself.
-    pulls = [float(w.gradient.sum()) for w in together]
-    assert not any(pulls[:MIN_BATCHES])
-    assert all(pulls[MIN_BATCHES:])
-    weights = state._weights[batches[-1][1][1].long()].reshape(7, patterns, -1).sum(dim=1)
+    totals = [float(w.gradient.sum()) for w in together]
+    assert not any(totals[:MIN_BATCHES])
+    assert all(totals[MIN_BATCHES:])
+    weights = state._weights[batches[-1][1][1].long()].reshape(7, n_families, -1).sum(dim=1)
     torch.testing.assert_close(together[-1].gradient, weights / 7)
 
 
