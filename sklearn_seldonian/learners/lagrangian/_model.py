@@ -20,7 +20,8 @@ from sklearn_seldonian.learners._price import Price
 from sklearn_seldonian.learners._protocol import Problem
 from sklearn_seldonian.learners.lagrangian._batches import module_inputs, tensors_of
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
-from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, observe
+from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
+from sklearn_seldonian.learners.lagrangian._observation import observe
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem, GroupOffsets

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, ParamMapper
-from skorch.exceptions import DeviceWarning
-from skorch.utils import to_tensor
 from torch import nn
 
 from sklearn_seldonian._warnings import warn_user
@@ -22,11 +19,8 @@ from sklearn_seldonian.learners._price import Price
 from sklearn_seldonian.learners.lagrangian._batches import (
     Batch,
     Batches,
-    Inputs,
     Rows,
     ScoredRows,
-    n_rows_a_pass,
-    padded,
     parted,
     trainable,
 )
@@ -40,9 +34,6 @@ from sklearn_seldonian.learners.lagrangian._callbacks import (
 from sklearn_seldonian.learners.lagrangian._checkpoints import MIN_HELD_OUT, n_selection_rows
 from sklearn_seldonian.learners.lagrangian._checks import (
     check_criterion,
-    check_module,
-    check_one_a_row,
-    check_outputs,
     check_rows_are_independent,
     check_trainable,
 )
@@ -53,11 +44,12 @@ from sklearn_seldonian.learners.lagrangian._cross_fitting import (
     linear_layer,
     needs_cross_fitting,
 )
-from sklearn_seldonian.learners.lagrangian._devices import present_device
 from sklearn_seldonian.learners.lagrangian._epochs import Epochs
-from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, truth_table
+from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
+from sklearn_seldonian.learners.lagrangian._observation import truth_table
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
+from sklearn_seldonian.learners.lagrangian._predicting import PredictingNet
 from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 from sklearn_seldonian.learners.lagrangian._progress import Heartbeat, ProgressLog, TrainingBar
 from sklearn_seldonian.learners.lagrangian._steps import StepHistory
@@ -75,7 +67,7 @@ class _EarlyStop(Exception):
     """Raised to end training early."""
 
 
-class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
+class LagrangianNet(PredictingNet):
     """A net whose loss is the Lagrangian of a `ConstrainedProblem`.
 
     Parameters beyond skorch's
@@ -99,12 +91,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         The history of multiplier updates. The learner removes it after reading it.
     kept_epoch_ : int or None
         The epoch (from 1) whose weights were kept. None if no epoch had finite weights.
-    task_ : Task
-        The task, with the kind of the module's first outputs.
-    dtype_ : torch.dtype
-        The type of the module's inputs.
-    adjustment_ : Adjustment
-        The adjustment of every row's scores.
+    task_, dtype_, adjustment_
+        As in `PredictingNet`.
     price_ : Price or None
         The cost of keeping this epoch and adjustment.
     evaluated_ : Evaluated or None
@@ -143,22 +131,6 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return [*ours, *(seen if self.verbose else [])]
 
     # -- before training -----------------------------------------------------------------
-
-    def initialize_module(self) -> LagrangianNet:
-        super().initialize_module()
-        check_module(self.module_)
-        if any(isinstance(part, nn.Conv2d) for part in self.module_.modules()):
-            self.module_.to(memory_format=torch.channels_last)
-        # The module computes in the precision of its first floating-point parameter.
-        dtypes = (parameter.dtype for parameter in self.module_.parameters())
-        self.dtype_ = next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
-        return self
-
-    def initialize_criterion(self) -> LagrangianNet:
-        """As in skorch, but the criterion's weights get the precision of the outputs."""
-        super().initialize_criterion()
-        self.criterion_.to(torch.promote_types(self.dtype_, torch.float32))
-        return self
 
     def get_params_for_optimizer(
         self, prefix: str, named_parameters: Iterable[tuple[str, nn.Parameter]]
@@ -437,104 +409,3 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         of_all = scores.new_zeros(len(X), *scores.shape[1:])
         of_all[own.to(scores.device)] = scores
         return self.processes.summed(of_all)
-
-    # -- outputs -------------------------------------------------------------------------
-
-    def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
-        """The first of the module's outputs, computed in the module's precision.
-
-        Outputs below single precision become single precision, because losses and sums need it.
-        """
-        x = to_tensor(x, device=self.device)
-        outputs = check_outputs(super().infer(x.to(self.dtype_), **fit_params))
-        return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
-
-    def forward_iter(
-        self, X: Any, training: bool = False, device: str = "cpu"
-    ) -> Iterator[torch.Tensor]:
-        """The module's outputs, batch by batch, always in eval mode."""
-        X = X.X if isinstance(X, Rows) else X
-        inputs = X if isinstance(X, Inputs) else Inputs(torch.as_tensor(X))
-        for outputs in self._outputs(inputs):
-            yield outputs.to(device)
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities by the module's current weights, without adjustment, or predicted numbers.
-
-        Scoring callbacks use it.
-        """
-        scores = map(self.task_.scores, self.forward_iter(X))
-        return np.concatenate([self.task_.answers(batch.detach()) for batch in scores])
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Positions of the most probable classes, or predicted numbers."""
-        answers = self.predict_proba(X)
-        return answers.argmax(axis=1) if answers.ndim == 2 else answers
-
-    @property
-    def classes_(self) -> NDArray[np.int64]:
-        """Positions of the classes, for scikit-learn's scorers."""
-        if self.task.n_classes == 1:
-            raise AttributeError("A regression has no classes.")
-        return np.arange(self.task.n_classes)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = "classifier" if self.task.n_classes > 1 else "regressor"
-        return tags
-
-    def scores(self, X: Inputs, groups: Any = None) -> Iterator[torch.Tensor]:
-        """The task's scores, adjusted, batch by batch, in eval mode."""
-        return self.adjustment_.apply_to_each(self.unadjusted_scores(X), groups)
-
-    def unadjusted_scores(self, X: Inputs) -> Iterator[torch.Tensor]:
-        """The task's scores without adjustment, batch by batch, in eval mode."""
-        return map(self.task_.scores, self._outputs(X))
-
-    def _outputs(self, X: Inputs) -> Iterator[torch.Tensor]:
-        size = self.eval_batch_size or n_rows_a_pass(X)
-        for start in range(0, len(X), size):
-            yield self._evaluate(X[start : start + size])
-
-    def _evaluate(self, batch: torch.Tensor, gradient: bool = False) -> torch.Tensor:
-        """The module's outputs for one batch, in eval mode, without gradient by default.
-
-        They are computed in the module's own precision, so that test and prediction round alike.
-        """
-        self._set_training(False)
-        device, filled = torch.device(self.device).type, padded(batch)
-        with torch.set_grad_enabled(gradient), torch.autocast(device, enabled=False):
-            outputs: torch.Tensor = self.infer(filled)
-        check_one_a_row(outputs, len(filled))
-        # A constant output may be a view of a parameter, which keeps the parameter's gradient.
-        return outputs[: len(batch)] if gradient else outputs[: len(batch)].detach()
-
-    def to_device(self, device: str) -> None:
-        """Compute on `device` from now on."""
-        self.device = device
-        self.module_.to(device)
-        self.criterion_.to(device)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """As in skorch, without the instances that were given as parameters.
-
-        A pickle would otherwise contain them twice, on the device that they were trained on.
-        """
-        state: dict[str, Any] = super().__getstate__()
-        for name in ("module", "criterion"):
-            if isinstance(state[name], nn.Module):
-                state[name] = type(state[name])
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """As in skorch, which replaces only a missing CUDA device. Here any device is replaced."""
-        trained_on = str(state["device"])
-        device = present_device(trained_on)
-        if device != trained_on:
-            warn_user(
-                f"The model was trained on {trained_on!r}, which is not available here. It was "
-                f"loaded on {device!r}.",
-                DeviceWarning,
-            )
-        with torch.inference_mode(False):  # inference tensors could not be checked or moved
-            super().__setstate__({**state, "device": device})

@@ -7,7 +7,7 @@ from torch import nn
 
 from sklearn_seldonian.learners.lagrangian._epochs import Epochs
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
-from tests.learners.lagrangian.test_evaluation import evaluator_of
+from tests.learners.lagrangian._evaluators import evaluator_of
 
 GAP = "abs(PR | [M] - PR | [not M]) <= 0.4"
 

@@ -20,9 +20,6 @@ def fitted(blobs, constraints, **params):
     return SeldonianClassifier(constraints=constraints, **{"module": MLP, **params}).fit(*blobs)
 
 
-PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
-
-
 @pytest.fixture(autouse=True)
 def same_modules():
     """Modules in these tests always have the same initial weights."""
@@ -111,42 +108,6 @@ def test_fewer_rows_than_a_batch_and_none_left(blobs, constraints):
     with pytest.raises(ValueError, match=r"There is no batch to train on: .*drop_last"):
         fitted(blobs, constraints, **options)
     assert fitted(blobs, constraints, batch_size=5000).n_iter_ == 3
-
-
-N_SAFETY = 500  # of the blobs; one batch of that size has all safety rows
-
-
-def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
-    """Results of a mean, a ratio and a difference; with drawn decisions also of a loss."""
-    loss = ["Brier <= 0.3"] if decision == "sample" else []
-    model = SeldonianClassifier(
-        MLP,
-        constraints=["ACC >= 0.6", "PPV >= 0.6", PARITY, *loss],
-        max_epochs=2,
-        random_state=0,
-        eval_batch_size=rows_a_batch,
-        decision=decision,
-    ).fit(*blobs, sensitive_features=groups)
-    assert len(model.safety_indices_) == N_SAFETY
-    return model.certificate_.results
-
-
-@pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
-@pytest.mark.thinned(2)
-def test_eval_batch_size_changes_nothing(blobs, groups, rows_a_batch):
-    one = certified_in_batches(blobs, groups, N_SAFETY)
-    assert certified_in_batches(blobs, groups, rows_a_batch) == one
-
-
-@pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
-@pytest.mark.thinned(2)
-def test_eval_batch_size_changes_drawn_decisions_by_rounding(blobs, groups, rows_a_batch):
-    whole = certified_in_batches(blobs, groups, N_SAFETY, decision="sample")
-    parts = certified_in_batches(blobs, groups, rows_a_batch, decision="sample")
-    for one, other in zip(whole, parts, strict=True):
-        assert (one.passed, one.rows, one.reason) == (other.passed, other.rows, other.reason)
-        for name in ("estimate", "bound", "g", "g_upper", "p_value"):
-            assert getattr(other, name) == pytest.approx(getattr(one, name), rel=0, abs=1e-6)
 
 
 def test_training_ends_when_nothing_better_was_found_for_long(blobs):
