@@ -129,7 +129,8 @@ def fitted_table(
     kinds, counts = np.array(list(table)), np.maximum(list(table.values()), 1e-9)
     for _ in range(ROUNDS):
         for own, k, n in zip(kinds.T, successes, trials, strict=True):
-            for state, rows in ((1, n - k), (2, k)):
+            failures = max(n - k, 0.0)  # below 0 by rounding, or if no table has these numbers
+            for state, rows in ((1, failures), (2, k)):
                 chosen = own == state
                 counts[chosen] *= rows / max(counts[chosen].sum(), 1e-300)
     return dict(zip(table, counts.tolist(), strict=True))

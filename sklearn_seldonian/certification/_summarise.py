@@ -189,4 +189,4 @@ def _sums(
         rows = own.astype(np.int64) * shape[1] + within
         for column, total in zip(columns, sums, strict=True):
             total += np.bincount(rows, weights=column, minlength=len(total))
-    return np.ascontiguousarray(sums.T).reshape(*shape, -1)
+    return np.ascontiguousarray(sums.T).reshape(*shape, len(columns))

@@ -113,6 +113,8 @@ class Stratification:
     @cached_property
     def spans(self) -> tuple[slice, ...]:
         """The cells of each family. Every row is in one cell of each family."""
+        if not len(self.cell_of_code):  # without rows there are no cells
+            return (slice(0, 0),) * len(self.columns)
         starts = [*self.cell_of_code.min(axis=0).tolist(), self.n_cells]  # no cell is empty
         return tuple(slice(*ends) for ends in itertools.pairwise(starts))
 

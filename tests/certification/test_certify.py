@@ -277,6 +277,21 @@ def test_no_rows_at_all_pass_nothing(text):
     assert certificate.results[0].reason.startswith("no rows for ")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["PR | [M] <= 0.3", "abs(PR | [M] - PR) <= 0.3", "PR | [M] / PR >= 0.5", "ACC | [not M] >= 0"],
+)
+def test_no_rows_at_all_pass_nothing_about_a_column(text):
+    empty = np.zeros(0, dtype=int)
+    certificate = certified(
+        Fixed([], np.zeros((0, 2))), empty, text, sensitive_features=pd.DataFrame({"M": empty})
+    )
+    assert not certificate.passed
+    assert certificate.results[0].bound in (-math.inf, math.inf)
+    assert certificate.results[0].rows_needed is None
+    assert certificate.results[0].reason.startswith("no rows for ")
+
+
 # -- rows that would have sufficed --------------------------------------------------------------
 
 

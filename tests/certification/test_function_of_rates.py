@@ -88,6 +88,42 @@ def test_the_overlap_of_groups_is_that_of_the_table():
 
 
 @pytest.mark.parametrize(
+    ("successes", "trials"),
+    [([102.0, 102.0], [104.0, 102.0]), ([5.0, 5.0], [4.9, 5.0]), ([0.0, 50.0], [100.0, 50.0])],
+)
+def test_a_table_is_finite_even_if_no_table_has_these_numbers(successes, trials):
+    """Planned tables are fitted to means of random tables, which need not agree exactly."""
+    part_and_whole = dict.fromkeys([(1, 0), (1, 1), (2, 0), (2, 2)], 10.0)
+    table = fitted_table(part_and_whole, np.array(successes), np.array(trials))
+    assert all(0.0 <= rows <= max(trials) for rows in table.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "rows_needed"),
+    [
+        ("PR | [M] / PR >= 0.5", np.ones(30, dtype=int), 1009),
+        ("TPR | [M] / TPR >= 0.5", np.ones(30, dtype=int), 1009),
+        ("TPR | [M] / TPR >= 0.5", np.arange(30) % 2, 2022),
+    ],
+)
+def test_a_group_of_all_rows_has_a_number_of_rows_needed(text, labels, rows_needed):
+    """The exact test of a part and the whole gives no bound here; the test of many rows does."""
+
+    def certified(n_times):
+        y = np.tile(labels, n_times)
+        model = Decided().fit(y[:, None], [0, 1])
+        return certify(
+            model, y[:, None], y, text, sensitive_features=pd.DataFrame({"M": np.ones_like(y)})
+        )
+
+    (result,) = certified(1).results
+    assert not result.passed
+    assert result.bound == 0.0
+    assert result.rows_needed == pytest.approx(rows_needed, rel=0.02)
+    assert certified(-(-rows_needed // 30)).passed
+
+
+@pytest.mark.parametrize(
     ("text", "counts"),
     [
         (
