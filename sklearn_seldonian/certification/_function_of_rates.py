@@ -70,8 +70,13 @@ class FunctionOfRates:
         mean = tables.mean(axis=0)
         values, errors = self._estimates(np.vstack([tables, mean]) / trials, trials)
         at_mean = replace(self, table=fitted_table(self.table, mean, trials))
-        width = (at_mean.test(delta, FEW_CELLS).upper - values[-1]) / errors[-1]
-        return np.asarray(values[:-1] + width * errors[:-1] <= limit)
+        excess = at_mean.test(delta, FEW_CELLS).upper - values[-1]
+        if not np.isfinite(excess):
+            return np.zeros(len(tables), dtype=np.bool_)
+        # At an extreme of the function, such as a product of two rates that are 0, there is no
+        # standard error, and the bound is taken to be as far above each estimate.
+        scale = errors[:-1] / errors[-1] if errors[-1] > 0.0 else np.ones(len(tables))
+        return np.asarray(values[:-1] + excess * scale <= limit)
 
     def _estimates(self, rates: Floats, trials: Floats) -> tuple[Floats, Floats]:
         """Values of the function at `rates` of shape (N, n_rates), and their standard errors."""

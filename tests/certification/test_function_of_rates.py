@@ -98,6 +98,19 @@ def test_a_table_is_finite_even_if_no_table_has_these_numbers(successes, trials)
     assert all(0.0 <= rows <= max(trials) for rows in table.values())
 
 
+def test_tables_at_an_extreme_of_the_function_can_pass():
+    """A product of two rates that are 0 has no standard error."""
+    result = certified_decisions("PR | [M] * PR <= 0.3", np.zeros(2, dtype=int)).results[0]
+    assert not result.passed
+    assert certified_decisions("PR | [M] * PR <= 0.3", np.zeros(result.rows_needed, int)).passed
+
+
+def certified_decisions(text, y):
+    """The certificate of a model that is always right, for a group M of all rows."""
+    model, frame = Decided().fit(y[:, None], [0, 1]), pd.DataFrame({"M": np.ones_like(y)})
+    return certify(model, y[:, None], y, text, sensitive_features=frame)
+
+
 @pytest.mark.parametrize(
     ("text", "labels", "rows_needed"),
     [
@@ -108,19 +121,11 @@ def test_a_table_is_finite_even_if_no_table_has_these_numbers(successes, trials)
 )
 def test_a_group_of_all_rows_has_a_number_of_rows_needed(text, labels, rows_needed):
     """The exact test of a part and the whole gives no bound here; the test of many rows does."""
-
-    def certified(n_times):
-        y = np.tile(labels, n_times)
-        model = Decided().fit(y[:, None], [0, 1])
-        return certify(
-            model, y[:, None], y, text, sensitive_features=pd.DataFrame({"M": np.ones_like(y)})
-        )
-
-    (result,) = certified(1).results
+    (result,) = certified_decisions(text, labels).results
     assert not result.passed
     assert result.bound == 0.0
     assert result.rows_needed == pytest.approx(rows_needed, rel=0.02)
-    assert certified(-(-rows_needed // 30)).passed
+    assert certified_decisions(text, np.tile(labels, -(-rows_needed // 30))).passed
 
 
 @pytest.mark.parametrize(
