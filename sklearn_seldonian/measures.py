@@ -89,7 +89,7 @@ class Rate:
     @property
     def conditions_on_prediction(self) -> bool:
         """Whether it depends on the model's prediction which rows count."""
-        return bool((self.denominator != self.denominator[:, :1]).any())
+        return _varies_along_predictions(self.denominator_bits, self.n_classes)
 
     @property
     def uses_labels(self) -> bool:
@@ -98,9 +98,19 @@ class Rate:
         return any(bool((part != part[:1]).any()) for part in parts)
 
     def _entries(self, content: bytes) -> Entries:
-        bits = np.frombuffer(content, dtype=np.uint8)
-        entries = np.unpackbits(bits, count=self.n_classes**2).view(np.bool_)
-        return entries.reshape(self.n_classes, self.n_classes)
+        return _entries(content, self.n_classes)
+
+
+def _entries(content: bytes, n_classes: int) -> Entries:
+    bits = np.frombuffer(content, dtype=np.uint8)
+    entries = np.unpackbits(bits, count=n_classes**2).view(np.bool_)
+    return entries.reshape(n_classes, n_classes)
+
+
+@lru_cache(maxsize=1024)
+def _varies_along_predictions(content: bytes, n_classes: int) -> bool:
+    entries = _entries(content, n_classes)
+    return bool((entries != entries[:, :1]).any())
 
 
 class RateDefinition(NamedTuple):

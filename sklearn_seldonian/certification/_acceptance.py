@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.certification._decide import passes
+from sklearn_seldonian.certification._draws import binomial_cdf
 from sklearn_seldonian.certification._edges import Edge
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._method import Method
@@ -130,15 +131,38 @@ class AcceptanceSet:
 
         Student's t test is different if nothing varies, so both ends are tested separately.
         """
-        n, fails = self.trials[atom.estimands[0]], partial(self._fails, atom, delta, [])
-        key = n, atom.linear, delta  # the same for groups of the same size
-        if key not in self._limits:
-            self._limits[key] = halved(fails, 0, n), fails(0), fails(n)
-        failing, fails_at_none, fails_at_all = self._limits[key]
+        n, (failing, fails_at_none, fails_at_all) = self._limit(atom, delta)
         passed = events < failing
         passed[events == 0] = not fails_at_none
         passed[events == n] = not fails_at_all
         return np.asarray(passed)
+
+    def _limit(self, atom: Atom, delta: float) -> tuple[int, tuple[int, bool, bool]]:
+        """The trials; the fewest events, above none, that fail; whether none and all events fail.
+
+        The events are in positive form.
+        """
+        n = self.trials[atom.estimands[0]]
+        key = n, atom.linear, delta  # the same for groups of the same size
+        if key not in self._limits:
+            fails = partial(self._fails, atom, delta, [])
+            self._limits[key] = halved(fails, 0, n), fails(0), fails(n)
+        return n, self._limits[key]
+
+    def limits_pass(
+        self, limits: Sequence[tuple[Atom, float]], rates: Mapping[Estimand, float]
+    ) -> Array:
+        """The probability that each of some limits on one rate passes, with these true rates."""
+        if not limits:
+            return np.ones(0)
+        is_upper = [atom.linear is not None and atom.linear.weights[0] > 0 for atom, _ in limits]
+        true = np.array([rates[atom.estimands[0]] for atom, _ in limits])
+        event_rates = np.where(is_upper, true, 1.0 - true)
+        trials, edges = zip(*(self._limit(atom, delta) for atom, delta in limits), strict=True)
+        n, (failing, fails_at_none, fails_at_all) = np.array(trials), np.array(edges).T
+        probabilities = binomial_cdf(failing - 1.0, n, event_rates)
+        probabilities = probabilities - fails_at_none * (1.0 - event_rates) ** n
+        return np.asarray(probabilities + (1.0 - fails_at_all) * event_rates**n)
 
     def _edge(self, atom: Atom, test: Method, seconds: Array, delta: float) -> Edge:
         """Counts of the second rate, and for each the highest count of the first that passes."""

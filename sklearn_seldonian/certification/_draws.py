@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,8 +13,8 @@ from sklearn_seldonian.constraints import (
     Estimand,
     ExclusiveColumns,
     are_exclusive,
+    are_independent,
     distinct_conditions,
-    independent,
 )
 from sklearn_seldonian.measures import Rate
 
@@ -31,7 +30,7 @@ ROUNDS = 200
 MISSED = 0.02
 
 
-def binomial_cdf(k: Array, n: int, rate: float) -> Array:
+def binomial_cdf(k: Array, n: Array | int, rate: Array | float) -> Array:
     """The probability of at most `k` successes in `n` trials."""
     inside = np.clip(k, 0, n - 1)
     below = betainc(n - inside, inside + 1.0, 1.0 - rate)
@@ -61,7 +60,7 @@ def weighted_counts(n: int, rate: float, n_most: int) -> tuple[Array, Array]:
 def drawn_counts(
     rates: Mapping[Estimand, float],
     trials: Mapping[Estimand, int],
-    correlation: Array,
+    correlation: Array | None,
     n_draws: int,
 ) -> dict[Estimand, Array]:
     """Random binomial counts of each rate, with the given `correlation`.
@@ -74,8 +73,8 @@ def drawn_counts(
     ----------
     rates : mapping of Estimand to float
     trials : mapping of Estimand to int
-    correlation : ndarray of shape (n_means, n_means)
-        In the order of `rates`.
+    correlation : ndarray of shape (n_means, n_means), or None
+        In the order of `rates`. None: no two are correlated.
     n_draws : int
 
     Returns
@@ -92,8 +91,10 @@ def drawn_counts(
     shape = n_draws, len(rates)
     ranks = rng.random(shape).argsort(axis=0)
     normal = ndtri((ranks + rng.random(shape)) / n_draws)
-    values, vectors = np.linalg.eigh(correlation)
-    levels = ndtr(normal @ (vectors * np.sqrt(np.clip(values, 0.0, None))).T)
+    if correlation is not None:
+        values, vectors = np.linalg.eigh(correlation)
+        normal = normal @ (vectors * np.sqrt(np.clip(values, 0.0, None))).T
+    levels = ndtr(normal)
     drawn = {}
     for (estimand, rate), level in zip(rates.items(), levels.T, strict=True):
         counts = likely_counts(trials[estimand], rate)
@@ -132,8 +133,7 @@ def correlations(
        problems", The Annals of Probability 3(1), 1975.
     """
     estimands, alone = list(rates), np.eye(len(rates))
-    pairs = itertools.combinations(estimands, 2)
-    if all(independent(one, other, mutually_exclusive_columns) for one, other in pairs):
+    if are_independent(estimands, mutually_exclusive_columns):
         return alone
     combinations = _possible_combinations(
         distinct_conditions(estimands), mutually_exclusive_columns

@@ -29,17 +29,18 @@ from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._search import MAX_ROWS, smallest, smallest_near
 from sklearn_seldonian.constraints import (
     Atom,
-    Comparison,
     Estimand,
     ExclusiveColumns,
     Or,
     Tree,
+    are_independent,
     atoms_of,
     dual,
     estimate,
     fold,
     fold_numbers,
     independent,
+    levels_in,
     parts_of_and,
     shares,
 )
@@ -83,7 +84,7 @@ class Plan:
     method: str = "auto"
     mutually_exclusive_columns: ExclusiveColumns = frozenset()
     n_draws: int = DRAWS
-    _correlations: dict[tuple[Estimand, ...], Array] = field(default_factory=dict)
+    _correlations: dict[tuple[Estimand, ...], Array | None] = field(default_factory=dict)
 
     def passing_probability(self, n_rows: int) -> float:
         """The probability that all constraints pass together on `n_rows` safety rows.
@@ -156,12 +157,21 @@ class Plan:
             n_rows,
             corrected=self.n_draws >= DRAWS_FOR_ROWS,
         )
-        return math.prod(self._block_passes(block, acceptance) for block in self._own_blocks)
+        limits, blocks = self._own_blocks
+        of_blocks = (self._block_passes(block, acceptance) for block in blocks)
+        return math.prod([*acceptance.limits_pass(limits, self.rates).tolist(), *of_blocks])
 
     @cached_property
-    def _own_blocks(self) -> list[list[Test]]:
-        """The parts of all constraints, in independent blocks."""
-        return self._blocks(_parts(self.tests))
+    def _own_blocks(self) -> tuple[list[tuple[Atom, float]], list[list[Test]]]:
+        """The parts of all constraints in independent blocks: limits on one rate, and others."""
+        limits, others = [], []
+        for block in self._blocks(_parts(self.tests)):
+            tree, delta = block[0]
+            if len(block) == 1 and isinstance(tree, Atom) and is_rate_limit(tree):
+                limits.append((tree, delta))
+            else:
+                others.append(block)
+        return limits, others
 
     def _block_passes(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
         tree, delta = block[0]
@@ -212,15 +222,17 @@ class Plan:
             n_most = n_draws if is_slow else MAX_ROWS
             counts, weights = weighted_counts(acceptance.trials[estimand], rate, n_most)
             return {estimand: counts}, weights
-        assert acceptance.correlation is not None
         drawn = drawn_counts(rates, acceptance.trials, acceptance.correlation, n_draws)
         return drawn, np.full(n_draws, 1.0 / n_draws)
 
-    def _correlation(self, estimands: tuple[Estimand, ...]) -> Array:
+    def _correlation(self, estimands: tuple[Estimand, ...]) -> Array | None:
+        """The correlations between the estimates of these rates; None if they are independent."""
         if estimands not in self._correlations:
             rates = {estimand: self.rates[estimand] for estimand in estimands}
-            self._correlations[estimands] = correlations(
-                rates, self.shares, self.mutually_exclusive_columns
+            exclusive = self.mutually_exclusive_columns
+            are_apart = are_independent(estimands, exclusive)
+            self._correlations[estimands] = (
+                None if are_apart else correlations(rates, self.shares, exclusive)
             )
         return self._correlations[estimands]
 
@@ -228,7 +240,8 @@ class Plan:
         """Whether a constraint holds strictly at the rates themselves."""
 
         def atom_holds(atom: Atom, _delta: float) -> bool:
-            return not atom.estimands or estimate(atom.expression, self.rates) < 0
+            rates = {estimand: self.rates[estimand] for estimand in atom.estimands}
+            return not rates or estimate(atom.expression, rates) < 0
 
         return fold(tree, atom_holds, all, any)
 
@@ -375,14 +388,7 @@ def _apart(tests: Sequence[Test]) -> list[list[Test]]:
 
 def _levels_of(test: Test) -> dict[str, set[object]]:
     """For each column that all estimands of a test compare by ``==``, the levels they name."""
-    found = [
-        {
-            condition.column: condition.literal
-            for condition in estimand.conditions
-            if isinstance(condition, Comparison) and condition.operator == "=="
-        }
-        for estimand in _means_of([test])
-    ]
+    found = [levels_in(estimand) for estimand in _means_of([test])]
     common = set.intersection(*map(set, found)) if found else set()
     return {column: {own[column] for own in found} for column in common}
 

@@ -15,7 +15,7 @@ References
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints._conditions import are_disjoint
-from sklearn_seldonian.constraints._nodes import ColumnIs, Condition, Node
+from sklearn_seldonian.constraints._nodes import ColumnIs, Comparison, Condition, Literal, Node
 from sklearn_seldonian.constraints._resolve import Estimand
 
 T = TypeVar("T")
@@ -69,8 +69,7 @@ class Atom:
         self, mutually_exclusive_columns: ExclusiveColumns = frozenset()
     ) -> bool:
         """Whether the estimands are pairwise `independent`."""
-        pairs = itertools.combinations(self.estimands, 2)
-        return all(independent(one, other, mutually_exclusive_columns) for one, other in pairs)
+        return are_independent(self.estimands, mutually_exclusive_columns)
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,46 @@ def subtrees(tree: Tree) -> Iterator[Tree]:
             yield from subtrees(child)
 
 
-# -- relations between two estimands -----------------------------------------------------
+# -- relations between estimands ---------------------------------------------------------
+
+
+def are_independent(
+    estimands: Sequence[Estimand], mutually_exclusive_columns: ExclusiveColumns = frozenset()
+) -> bool:
+    """Whether the estimands are pairwise `independent`.
+
+    Estimands over different levels of one column are, so only those over the same level are
+    compared. The time then grows with the number of levels and not with its square.
+    """
+    pairs = itertools.chain.from_iterable(
+        itertools.combinations(group, 2) for group in _with_same_level(estimands)
+    )
+    return all(independent(one, other, mutually_exclusive_columns) for one, other in pairs)
+
+
+def _with_same_level(estimands: Sequence[Estimand]) -> list[list[Estimand]]:
+    """The estimands grouped by the level of one column; in one group if no column fits them all.
+
+    Of several columns, the one with the most levels is taken.
+    """
+    levels = [levels_in(estimand) for estimand in estimands]
+    columns = set.intersection(*map(set, levels)) if levels else set()
+    if not columns:
+        return [list(estimands)]
+    column = max(sorted(columns), key=lambda name: len({own[name] for own in levels}))
+    groups: dict[Literal, list[Estimand]] = {}
+    for estimand, own in zip(estimands, levels, strict=True):
+        groups.setdefault(own[column], []).append(estimand)
+    return list(groups.values())
+
+
+def levels_in(estimand: Estimand) -> dict[str, Literal]:
+    """For each column that the estimand's conditions compare by ``==``, the level they name."""
+    return {
+        condition.column: condition.literal
+        for condition in estimand.conditions
+        if isinstance(condition, Comparison) and condition.operator == "=="
+    }
 
 
 def independent(

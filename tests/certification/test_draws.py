@@ -104,6 +104,14 @@ def test_what_nothing_is_known_of_is_uncorrelated(names, rates, shares):
     np.testing.assert_array_equal(correlations(*own, EXCLUSIVE), np.eye(len(means)))
 
 
+def test_uncorrelated_counts_are_those_with_a_correlation_of_zero():
+    one, other = bound_means("PR | [M]", "PR | [F]")
+    arguments = {one: 0.3, other: 0.01}, {one: 200, other: 90}
+    drawn, again = (drawn_counts(*arguments, c, 256) for c in (None, np.eye(2)))
+    for mean in (one, other):
+        np.testing.assert_array_equal(drawn[mean], again[mean])
+
+
 def test_drawn_counts_have_their_distributions():
     one, other = bound_means("PR | [M]", "PR")
     correlation = np.array([[1.0, 0.6], [0.6, 1.0]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -12,6 +13,7 @@ from sklearn_seldonian.constraints import (
     And,
     Atom,
     Schema,
+    are_independent,
     atoms_of,
     bind,
     estimate,
@@ -347,6 +349,16 @@ INDEPENDENT = [
 def test_independence_is_read_from_the_text(one, other, expected):
     assert independent(mean_of(one), mean_of(other)) is expected
     assert independent(mean_of(other), mean_of(one)) is expected
+
+
+@pytest.mark.parametrize(("one", "other", "expected"), INDEPENDENT)
+@pytest.mark.parametrize("others", [[], ["PR | [race == 'C']"], ["FPR | [race == 'A']"]])
+def test_several_are_independent_if_all_pairs_are(one, other, expected, others):
+    estimands = [mean_of(text) for text in (one, other, *others)]
+    pairs = itertools.combinations(estimands, 2)
+    assert are_independent(estimands) is all(independent(*pair) for pair in pairs)
+    if not others:
+        assert are_independent(estimands) is expected
 
 
 def test_columns_declared_exclusive():
