@@ -12,7 +12,7 @@ SCHEMA = Schema(
         "F": (0, 1),
         "race": ("A", "B", "C"),
         "age": tuple(range(18, 80)),
-        "many": tuple(range(16)),
+        "many": tuple(range(19)),
     },
     measures=(COST,),
 )
