@@ -209,10 +209,23 @@ def _box(means: Sequence[MeanBounds], delta: float) -> list[Interval]:
 def _box_of_rates(rates: RateCounts, delta: float) -> list[Interval]:
     if not (rates.trials > 0).all():
         return [(math.inf, -math.inf)]
-    needed = int(rates.needs_lower.sum() + rates.needs_upper.sum())
-    low, high = interval_each(rates.successes, rates.trials, delta / max(needed, 1))
-    lows, highs = np.where(rates.needs_lower, low, 0.0), np.where(rates.needs_upper, high, 1.0)
+    lows, highs = rate_ends(rates, rates.successes, delta)
     return list(zip(lows.tolist(), highs.tolist(), strict=True))
+
+
+def rate_ends(
+    rates: RateCounts, successes: npt.NDArray[np.float64], delta: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The lower and upper ends of the box of each table of `successes`, of shape (..., n_rates).
+
+    The tables have the rows of `rates`, at least one per rate.
+    """
+    needed = int(rates.needs_lower.sum() + rates.needs_upper.sum())
+    trials = np.broadcast_to(rates.trials, successes.shape)
+    distinct, position = np.unique(successes + 1j * trials, return_inverse=True)
+    ends = interval_each(distinct.real, distinct.imag, delta / max(needed, 1))
+    low, high = (end[position].reshape(successes.shape) for end in ends)
+    return np.where(rates.needs_lower, low, 0.0), np.where(rates.needs_upper, high, 1.0)
 
 
 def _interval(mean: MeanBounds, delta: float) -> Interval:

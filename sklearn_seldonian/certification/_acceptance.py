@@ -72,12 +72,13 @@ class AcceptanceSet:
         middle = {estimand: self.trials[estimand] / 2 for estimand in atom.estimands}
         return method_for(atom, self._evidence(middle), self.method)
 
-    def asks_each_table(self, atom: Atom) -> bool:
-        """Whether each table of `atom` must be tested on its own, which is slow."""
+    def is_slow(self, atom: Atom) -> bool:
+        """Whether tables of `atom` are tested on their own, or by a box of all their rates."""
         if is_rate_limit(atom) or not atom.estimands:
             return False
         test = self.method_of(atom)
-        return test.acceptance_region is None and test.passing_tables is None
+        is_box = test.name.startswith("box")
+        return test.acceptance_region is None and (test.passing_tables is None or is_box)
 
     def passes(self, tests: Iterable[Test], counts: Counts, *, any_of: bool = False) -> Verdicts:
         """Which tables pass all `tests`, or any of them.

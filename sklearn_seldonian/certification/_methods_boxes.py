@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian import bounds
+from sklearn_seldonian.bounds._box import rate_ends
 from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
 from sklearn_seldonian.certification._method import BOX_ON_UNITS, CLOPPER_PEARSON, Method
 from sklearn_seldonian.certification._methods_normal import normal_upper
-from sklearn_seldonian.constraints import Atom, Estimand, interval
+from sklearn_seldonian.constraints import Atom, Estimand, Jet, interval, jet
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._tails import limit_on_least
 
@@ -56,7 +57,24 @@ def _box_of(
         name,
         lambda delta: bounds.box_upper(highest, means, delta),
         lambda _: bounds.box_p_value(highest, means, 0.0),
+        passing_tables=partial(_passing_tables, atom, means)
+        if isinstance(means, bounds.RateCounts)
+        else None,
     )
+
+
+def _passing_tables(
+    atom: Atom, rates: bounds.RateCounts, tables: NDArray[np.float64], delta: float
+) -> NDArray[np.bool_]:
+    """Which tables pass; each row has the successes of all rates.
+
+    It is the test of each table, except that ends are rounded to the nearest float.
+    """
+    lows, highs = rate_ends(rates, tables, delta)
+    no_slopes = (np.zeros((len(tables), 0)),) * 2
+    boxes = zip(lows.T, highs.T, strict=True)
+    jets = (Jet(ends, no_slopes) for ends in boxes)
+    return jet(atom.expression, dict(zip(atom.estimands, jets, strict=True))).high <= 0.0
 
 
 def _box_on_units(atom: Atom, evidence: Evidence) -> Method:

@@ -56,7 +56,7 @@ SMALL_GROUP = 100
 DRAWS = 4096
 DRAWS_FOR_ROWS = 1024
 DRAWS_IN_PASSING = 256
-# If each table has to be tested on its own, the number of draws is divided by this.
+# If tests of tables are slow, the number of draws is divided by this.
 SLOWER = 4
 
 
@@ -212,7 +212,7 @@ class Plan:
     def _tables(self, block: Sequence[Test], acceptance: AcceptanceSet) -> tuple[Counts, Array]:
         """Tables of counts of a block's rates, and their probabilities."""
         atoms = [atom for tree, _ in block for atom in atoms_of(tree)]
-        is_slow = any(acceptance.asks_each_table(atom) for atom in atoms)
+        is_slow = any(acceptance.is_slow(atom) for atom in atoms)
         n_draws = self.n_draws // SLOWER if is_slow else self.n_draws
         rates = {estimand: self.rates[estimand] for estimand in acceptance.trials}
         if not rates:

@@ -132,6 +132,27 @@ def test_estimates_that_rise_together_leave_their_difference_surer():
     assert correlated.sum() > uncorrelated.sum() > 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max(PR, by=x) - min(PR, by=x) <= 0.62",
+        "min(PR, by=x) / max(PR, by=x) >= 0.2",
+        "max(PR, by=x) * max(FPR, by=x) <= 0.5",
+    ],
+)
+def test_tables_of_a_box_pass_as_each_does_alone(text):
+    tree = bind(parse(text), Schema((0, 1), 1, {"x": tuple(range(20))})).tree
+    rng = np.random.default_rng(0)
+    trials = {m: int(rng.integers(60, 120)) for m in tree.estimands}
+    acceptance = AcceptanceSet(trials, "auto")
+    assert acceptance.method_of(tree).name == "box of Clopper-Pearson bounds"
+    assert acceptance.is_slow(tree)
+    counts = {m: rng.binomial(n, rng.uniform(0.3, 0.5, 40)) * 1.0 for m, n in trials.items()}
+    found = acceptance.passes([(tree, 0.05)], counts).tolist()
+    assert found == each_alone(acceptance, tree, counts, 0.05)
+    assert 0 < sum(found) < 40
+
+
 def test_passing_tables_are_those_of_the_method_of_any_name(monkeypatch):
     mine = Method(
         "mine",
@@ -146,7 +167,7 @@ def test_passing_tables_are_those_of_the_method_of_any_name(monkeypatch):
     counts = {first: np.array([0, 2, 9]), second: np.array([4, 3, 20])}
     assert acceptance.passes([(tree, 0.05)], counts).tolist() == [True, False, False]
     assert acceptance.passes([(tree, 0.06)], counts).tolist() == [True, True, False]
-    assert not acceptance.asks_each_table(tree)
+    assert not acceptance.is_slow(tree)
 
 
 @pytest.mark.parametrize(
@@ -164,10 +185,10 @@ def test_passing_tables_are_those_of_the_method_of_any_name(monkeypatch):
         ("(PR | [M] + 1) / (PR | [F] + 1) <= 1.5", "auto", True),
     ],
 )
-def test_each_table_is_tested_alone_only_if_there_is_no_faster_way(text, method, each):
+def test_tables_are_slow_to_test_if_there_is_no_faster_way(text, method, each):
     (atom,) = atoms_of(bind(parse(text), SCHEMA).tree)
     trials = dict.fromkeys(atom.estimands, 20)
-    assert AcceptanceSet(trials, method, EXCLUSIVE).asks_each_table(atom) is each
+    assert AcceptanceSet(trials, method, EXCLUSIVE).is_slow(atom) is each
 
 
 @pytest.mark.parametrize(
