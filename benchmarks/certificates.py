@@ -59,6 +59,17 @@ PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
 LONG = "min(TPR, by=level) >= 0.1", "max(abs(PR - 0.3), by=level) <= 0.9"
 # By number of levels, the largest allowed number of seconds.
 MAX_SECONDS = {1000: 1.0, 10_000: 5.0}
+# Expressions whose limit is missed by the bound only, with numbers of levels and of rows per level,
+# and the largest allowed number of seconds; None: there is no requirement.
+GAP = "max(PR, by=level) - min(PR, by=level)"
+MISSED: list[tuple[str, int, int, float | None]] = [
+    ("max(FPR, by=level)", 1000, 100, 1.0),
+    ("max(FPR, by=level)", 10_000, 100, 5.0),
+    ("max(0.5*FPR + 0.5*FNR, by=level)", 1000, 100, None),
+    (GAP, 18, 400, None),  # the most levels whose pairs are tested
+    (GAP, 19, 400, None),
+    (GAP, 1000, 100, None),
+]
 GAP_RATES = (0.3, 0.32, 0.1, 0.13)
 GAPS = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
 
@@ -356,6 +367,7 @@ def speed(quick: bool) -> Iterator[Row]:
         yield Row(f"parity, 35,000 per group, {name}: bound (s)", bound, at_most=2.0)
     yield sum_of_gaps(5000)
     yield from many_levels(100_000 if quick else 1_000_000)
+    yield from missed_limits(quick)
     yield from many_constraints(100_000 if quick else 1_000_000)
 
 
@@ -383,6 +395,29 @@ def many_levels(n: int) -> Iterator[Row]:
         for text in LONG:
             taken = fastest(lambda t=text, f=frame: certify(model, X, y, t, sensitive_features=f))
             yield Row(f"{text}, {n_levels:,} levels, {n:,} rows (s)", taken, at_most=most)
+
+
+def missed_limits(quick: bool) -> Iterator[Row]:
+    """Quantifiers that fail, so that the number of rows they need is planned as well."""
+    for expression, n_levels, n_each, most in MISSED:
+        if quick and n_levels > 1000:
+            continue
+        rng, n = np.random.default_rng(0), n_levels * n_each
+        y = rng.integers(0, 2, n)
+        X, model = np.where(rng.random(n) < 0.8, y, 1 - y)[:, None], Given().fit(None, None)
+        frame = pd.DataFrame({"level": np.arange(n) % n_levels})
+
+        def certified(limit: float, given: Any = (model, X, y, expression, frame)) -> Any:
+            *data, text, features = given
+            text = f"{text} <= {limit:.6f}"
+            return certify(*data, text, sensitive_features=features).results[0]
+
+        easy = certified(0.99)
+        limit = (easy.estimate + easy.bound) / 2.0
+        assert not certified(limit).passed
+        taken = fastest(lambda limit=limit, call=certified: call(limit))
+        case = f"{expression} fails, {n_levels:,} levels of {n_each} rows (s)"
+        yield Row(case, taken, at_most=most)
 
 
 def fastest(call: Callable[[], object]) -> float:
