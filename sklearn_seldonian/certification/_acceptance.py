@@ -25,6 +25,8 @@ Verdicts = NDArray[np.bool_]
 Counts = Mapping[Estimand, Array]
 # A constraint and its delta.
 Test = tuple[Tree, float]
+# Limits on one rate.
+RateLimits = Sequence[tuple[Atom, float]]
 
 # If a rate has fewer rows than this, one count matters, and the exact test is run to find its own
 # edge. That is done for this many counts of the second rate, at quantiles of the given ones. With
@@ -150,20 +152,33 @@ class AcceptanceSet:
             self._limits[key] = halved(fails, 0, n), fails(0), fails(n)
         return n, self._limits[key]
 
-    def limits_pass(
-        self, limits: Sequence[tuple[Atom, float]], rates: Mapping[Estimand, float]
-    ) -> Array:
-        """The probability that each of some limits on one rate passes, with these true rates."""
-        if not limits:
+    def limits_pass(self, blocks: Sequence[RateLimits], rates: Mapping[Estimand, float]) -> Array:
+        """The probability that each of some blocks passes, with these true rates.
+
+        A block has limits on one rate, of which all must pass.
+        """
+        if not blocks:
             return np.ones(0)
-        is_upper = [atom.linear is not None and atom.linear.weights[0] > 0 for atom, _ in limits]
-        true = np.array([rates[atom.estimands[0]] for atom, _ in limits])
-        event_rates = np.where(is_upper, true, 1.0 - true)
-        trials, edges = zip(*(self._limit(atom, delta) for atom, delta in limits), strict=True)
-        n, (failing, fails_at_none, fails_at_all) = np.array(trials), np.array(edges).T
-        probabilities = binomial_cdf(failing - 1.0, n, event_rates)
-        probabilities = probabilities - fails_at_none * (1.0 - event_rates) ** n
-        return np.asarray(probabilities + (1.0 - fails_at_all) * event_rates**n)
+        rate = np.array([rates[block[0][0].estimands[0]] for block in blocks])
+        n, low, high, none, every = np.array([self._accepted(block) for block in blocks]).T
+        inside = binomial_cdf(high, n, rate) - binomial_cdf(low - 1, n, rate)
+        at_ends = none * (1.0 - rate) ** n + every * rate**n
+        return np.asarray(np.clip(np.where(low <= high, inside, 0.0) + at_ends, 0.0, 1.0))
+
+    def _accepted(self, block: RateLimits) -> tuple[int, int, int, bool, bool]:
+        """The trials n, the first and last of 1 to n - 1 that pass, and whether 0 and n pass."""
+        n = self.trials[block[0][0].estimands[0]]
+        low, high, none, every = 1, n - 1, True, True
+        for atom, delta in block:
+            _, (failing, fails_at_none, fails_at_all) = self._limit(atom, delta)
+            assert atom.linear is not None
+            if atom.linear.weights[0] > 0:
+                high = min(high, failing - 1)
+                none, every = none and not fails_at_none, every and not fails_at_all
+            else:
+                low = max(low, n - failing + 1)
+                none, every = none and not fails_at_all, every and not fails_at_none
+        return n, low, high, none, every
 
     def _edge(self, atom: Atom, test: Method, seconds: Array, delta: float) -> Edge:
         """Counts of the second rate, and for each the highest count of the first that passes."""

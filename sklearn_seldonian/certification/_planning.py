@@ -14,6 +14,7 @@ from scipy.special import ndtri
 from sklearn_seldonian.certification._acceptance import (
     AcceptanceSet,
     Counts,
+    RateLimits,
     Test,
     is_rate_limit,
 )
@@ -162,13 +163,13 @@ class Plan:
         return math.prod([*acceptance.limits_pass(limits, self.rates).tolist(), *of_blocks])
 
     @cached_property
-    def _own_blocks(self) -> tuple[list[tuple[Atom, float]], list[list[Test]]]:
-        """The parts of all constraints in independent blocks: limits on one rate, and others."""
-        limits, others = [], []
+    def _own_blocks(self) -> tuple[list[RateLimits], list[list[Test]]]:
+        """The parts of all constraints in independent blocks: of limits on one rate, and others."""
+        limits, others = list[RateLimits](), []
         for block in self._blocks(_parts(self.tests)):
-            tree, delta = block[0]
-            if len(block) == 1 and isinstance(tree, Atom) and is_rate_limit(tree):
-                limits.append((tree, delta))
+            own = [(tree, d) for tree, d in block if isinstance(tree, Atom) and is_rate_limit(tree)]
+            if len(own) == len(block) and len({tree.estimands for tree, _ in own}) == 1:
+                limits.append(own)
             else:
                 others.append(block)
         return limits, others
