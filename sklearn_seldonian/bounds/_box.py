@@ -67,6 +67,7 @@ def box_upper(
     evaluate: Callable[[Sequence[Interval]], float],
     means: Sequence[MeanBounds] | RateCounts,
     delta: float,
+    n_ends: int | None = None,
 ) -> float:
     r"""Upper confidence bound on a function of means, wrong at most `delta` of the time.
 
@@ -79,6 +80,9 @@ def box_upper(
         The means in the order that `evaluate` expects; they may share rows.
     delta : float
         Probability of error, strictly between 0 and 1.
+    n_ends : int, default=None
+        The number of ends, not more, that must hold for the function's bound to hold; which ones
+        they are may depend on the true means, but not on the data. None: all needed ends.
 
     Returns
     -------
@@ -98,6 +102,11 @@ def box_upper(
     combination, and two per mean for a general function. Each end is bounded at :math:`\delta / m`.
     All bounds hold together with probability at least :math:`1 - \delta`, for any dependence
     between the means. If they hold, the function is at most its maximum over the box.
+
+    Some functions need fewer ends. The difference of the largest and the smallest mean is at most
+    its bound if the upper bound of the truly largest mean and the lower bound of the truly smallest
+    mean hold. Which means they are is not known, but it is fixed. So :math:`m = 2` for any number
+    of means.
 
     If this were wrong, the function of the true means would exceed the bound more often than delta
     in a simulation with means at their limits.
@@ -129,7 +138,8 @@ def box_upper(
     check_delta(delta)
     if not means:
         raise ValueError("a box needs at least one mean, and means is empty.")
-    box = _box_of_rates(means, delta) if isinstance(means, RateCounts) else _box(means, delta)
+    of_each = delta / ends_of(means, n_ends)
+    box = _box_of_rates(means, of_each) if isinstance(means, RateCounts) else _box(means, of_each)
     if not all(low <= high for low, high in box):
         return math.inf
     value = evaluate(box)
@@ -140,6 +150,7 @@ def box_p_value(
     evaluate: Callable[[Sequence[Interval]], float],
     means: Sequence[MeanBounds] | RateCounts,
     limit: float,
+    n_ends: int | None = None,
 ) -> float:
     """Smallest delta at which `box_upper` is at most `limit`; small means certified.
 
@@ -151,6 +162,8 @@ def box_p_value(
         As in `box_upper`.
     limit : float
         The largest value of the function allowed.
+    n_ends : int, default=None
+        As in `box_upper`.
 
     Returns
     -------
@@ -186,7 +199,8 @@ def box_p_value(
 
     def excess(log_delta: float) -> float:
         """The amount by which the bound exceeds the limit, as a finite number."""
-        return max(-HUGE, min(box_upper(evaluate, means, math.exp(log_delta)) - limit, HUGE))
+        bound = box_upper(evaluate, means, math.exp(log_delta), n_ends)
+        return max(-HUGE, min(bound - limit, HUGE))
 
     low, high = math.log(MIN_P_VALUE), 0.0
     if excess(low) <= 0.0:
@@ -201,29 +215,37 @@ def box_p_value(
     return math.exp(above if excess(above) <= 0.0 else high)
 
 
-def _box(means: Sequence[MeanBounds], delta: float) -> list[Interval]:
-    needed = sum(mean.needs_lower + mean.needs_upper for mean in means)
-    return [_interval(mean, delta / max(needed, 1)) for mean in means]
+def ends_of(means: Sequence[MeanBounds] | RateCounts, n_ends: int | None = None) -> int:
+    """The number of ends among which delta is divided, at least 1; `n_ends` as in `box_upper`."""
+    if isinstance(means, RateCounts):
+        needed = int(means.needs_lower.sum() + means.needs_upper.sum())
+    else:
+        needed = sum(mean.needs_lower + mean.needs_upper for mean in means)
+    return max(1, needed if n_ends is None else min(needed, n_ends))
 
 
-def _box_of_rates(rates: RateCounts, delta: float) -> list[Interval]:
+def _box(means: Sequence[MeanBounds], of_each: float) -> list[Interval]:
+    return [_interval(mean, of_each) for mean in means]
+
+
+def _box_of_rates(rates: RateCounts, of_each: float) -> list[Interval]:
     if not (rates.trials > 0).all():
         return [(math.inf, -math.inf)]
-    lows, highs = rate_ends(rates, rates.successes, delta)
+    lows, highs = rate_ends(rates, rates.successes, of_each)
     return list(zip(lows.tolist(), highs.tolist(), strict=True))
 
 
 def rate_ends(
-    rates: RateCounts, successes: npt.NDArray[np.float64], delta: float
+    rates: RateCounts, successes: npt.NDArray[np.float64], of_each: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The lower and upper ends of the box of each table of `successes`, of shape (..., n_rates).
 
-    The tables have the rows of `rates`, at least one per rate.
+    The tables have the rows of `rates`, at least one per rate. Each end is wrong with probability
+    at most `of_each`.
     """
-    needed = int(rates.needs_lower.sum() + rates.needs_upper.sum())
     trials = np.broadcast_to(rates.trials, successes.shape)
     distinct, position = np.unique(successes + 1j * trials, return_inverse=True)
-    ends = interval_each(distinct.real, distinct.imag, delta / max(needed, 1))
+    ends = interval_each(distinct.real, distinct.imag, of_each)
     low, high = (end[position].reshape(successes.shape) for end in ends)
     return np.where(rates.needs_lower, low, 0.0), np.where(rates.needs_upper, high, 1.0)
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian import bounds
-from sklearn_seldonian.bounds._box import rate_ends
+from sklearn_seldonian.bounds._box import ends_of, rate_ends
 from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
 from sklearn_seldonian.certification._method import BOX_ON_UNITS, CLOPPER_PEARSON, Method
 from sklearn_seldonian.certification._methods_normal import normal_upper
-from sklearn_seldonian.constraints import Atom, Estimand, Jet, interval, jet
+from sklearn_seldonian.constraints import Atom, Estimand, Jet, interval, jet, n_ends
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._tails import limit_on_least
 
@@ -30,11 +30,12 @@ def box(atom: Atom, evidence: Evidence) -> Method | None:
         return _box_on_units(atom, evidence)
     counted = {evidence.is_count(estimand) for estimand in atom.estimands}
     names = [CLOPPER_PEARSON] * (True in counted) + ["Chernoff-Hoeffding"] * (False in counted)
-    return _box_of(f"box of {' and '.join(names)} bounds", _finite_sample, atom, evidence)
+    name = f"box of {' and '.join(names)} bounds"
+    return _box_of(name, _finite_sample, atom, evidence, n_ends(atom.expression))
 
 
 def t_box(atom: Atom, evidence: Evidence) -> Method | None:
-    """The box of Student's t bounds, for any ranges.
+    """The box of Student's t bounds, for any ranges; delta is divided among all ends.
 
     A conditional value at risk is one mean: that of the threshold with the smallest estimate.
     """
@@ -50,13 +51,17 @@ def _box_of(
     means_of: Callable[[Sequence[Estimand], Evidence, Weights], Means],
     atom: Atom,
     evidence: Evidence,
+    n: int | None = None,
 ) -> Method:
-    """The largest value of the atom over a product of intervals, one for each mean."""
+    """The largest value of the atom over a product of intervals, one for each mean.
+
+    Delta is divided among `n` of their ends, or among all that are needed.
+    """
     means, highest = means_of(atom.estimands, evidence, _weights_of(atom)), _highest_of(atom)
     return Method(
         name,
-        lambda delta: bounds.box_upper(highest, means, delta),
-        lambda _: bounds.box_p_value(highest, means, 0.0),
+        lambda delta: bounds.box_upper(highest, means, delta, n),
+        lambda _: bounds.box_p_value(highest, means, 0.0, n),
         passing_tables=partial(_passing_tables, atom, means)
         if isinstance(means, bounds.RateCounts)
         else None,
@@ -70,7 +75,8 @@ def _passing_tables(
 
     It is the test of each table, except that ends are rounded to the nearest float.
     """
-    lows, highs = rate_ends(rates, tables, delta)
+    of_each = delta / ends_of(rates, n_ends(atom.expression))
+    lows, highs = rate_ends(rates, tables, of_each)
     no_slopes = (np.zeros((len(tables), 0)),) * 2
     boxes = zip(lows.T, highs.T, strict=True)
     jets = (Jet(ends, no_slopes) for ends in boxes)
@@ -79,7 +85,7 @@ def _passing_tables(
 
 def _box_on_units(atom: Atom, evidence: Evidence) -> Method:
     """The box of betting bounds on units; its p-value is that of bets tuned to delta."""
-    weights, highest = _weights_of(atom), _highest_of(atom)
+    weights, highest, n = _weights_of(atom), _highest_of(atom), n_ends(atom.expression)
 
     @cache
     def bets(estimand: Estimand, sign: float, delta: float) -> bounds.LimitsTest:
@@ -98,12 +104,11 @@ def _box_on_units(atom: Atom, evidence: Evidence) -> Method:
         return _each(bounds_of, atom.estimands, evidence, weights)
 
     def p_value(delta: float) -> float:
-        n_ends = sum(mean.needs_lower + mean.needs_upper for mean in means(None))
-        return bounds.box_p_value(highest, means(delta / n_ends), 0.0)
+        return bounds.box_p_value(highest, means(delta / ends_of(means(None), n)), 0.0, n)
 
     return Method(
         BOX_ON_UNITS,
-        lambda delta: bounds.box_upper(highest, means(None), delta),
+        lambda delta: bounds.box_upper(highest, means(None), delta, n),
         p_value,
         approximate_upper=partial(normal_upper, atom, evidence),
     )

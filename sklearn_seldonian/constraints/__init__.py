@@ -22,6 +22,7 @@ from sklearn_seldonian.constraints._conditions import (
     levels_of,
     order_of,
 )
+from sklearn_seldonian.constraints._ends import n_ends
 from sklearn_seldonian.constraints._evaluate import (
     constant_value,
     dual,
@@ -151,6 +152,7 @@ __all__ = [
     "levels_in",
     "levels_of",
     "literals_of",
+    "n_ends",
     "named_levels",
     "order_of",
     "parse",

@@ -25,6 +25,11 @@ def difference(box):
     return box[0][1] - box[1][0]
 
 
+def spread(box):
+    """The largest mean minus the smallest."""
+    return max(high for _, high in box) - min(low for low, _ in box)
+
+
 def difference_means(k1, n1, k2, n2):
     return [rate(k1, n1, needs_lower=False), rate(k2, n2, needs_upper=False)]
 
@@ -58,6 +63,51 @@ def test_false_bounds_by_enumeration(evaluate, delta):
         true = evaluate([(p1, p1), (p2, p2)])
         mass = binom.pmf(counts[0], n, p1) * binom.pmf(counts[1], n, p2)
         assert mass[upper < true].sum() <= delta + 1e-12
+
+
+def minus_largest(box):
+    return -max(low for low, _ in box)
+
+
+def largest_error(evaluate, n_ends, delta, n=12, n_means=3):
+    """The largest probability, over many true rates, that the bound is too low."""
+    tables = np.array(list(product(range(n + 1), repeat=n_means)))
+    trials, both = np.full(n_means, float(n)), np.full(n_means, True)
+    means = (RateCounts(table.astype(float), trials, both, both) for table in tables)
+    upper = np.array([box_upper(evaluate, rates, delta, n_ends) for rates in means])
+    largest = 0.0
+    for p in product(np.linspace(0.02, 0.98, 9), repeat=n_means):
+        mass = np.prod(binom.pmf(tables, n, p), axis=1)
+        largest = max(largest, mass[upper < evaluate([(rate, rate) for rate in p])].sum())
+    return largest
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize(("evaluate", "n_ends"), [(spread, 2), (minus_largest, 3)])
+@pytest.mark.thinned(2)
+def test_so_many_ends_bound_a_function_of_three_rates(evaluate, n_ends, delta):
+    assert largest_error(evaluate, n_ends, delta) <= delta + 1e-12
+
+
+def test_the_enumeration_notices_too_few_ends():
+    """That the largest rate is at least a bound needs the lower ends of all rates."""
+    assert largest_error(minus_largest, 1, 0.1) > 0.15
+
+
+@pytest.mark.parametrize("n_ends", [None, 6, 7])
+def test_delta_is_not_divided_by_more_ends_than_there_are(n_ends):
+    means = [rate(k, 20) for k in (3, 5, 9)]
+    expected = binomial_upper(9, 20, 0.05 / 6) - binomial_lower(3, 20, 0.05 / 6)
+    assert box_upper(spread, means, 0.05, n_ends) == expected
+    p = box_p_value(spread, means, expected, n_ends)
+    assert p == pytest.approx(0.05, rel=1e-6)
+
+
+def test_the_p_value_of_a_spread_is_that_of_two_ends():
+    means = [rate(k, 20) for k in (3, 5, 9)]
+    expected = binomial_upper(9, 20, 0.025) - binomial_lower(3, 20, 0.025)
+    assert box_upper(spread, means, 0.05, 2) == expected
+    assert box_p_value(spread, means, expected, 2) == pytest.approx(0.05, rel=1e-6)
 
 
 def test_an_end_that_is_not_needed_is_the_end_of_the_support():

@@ -135,7 +135,7 @@ def test_estimates_that_rise_together_leave_their_difference_surer():
 @pytest.mark.parametrize(
     "text",
     [
-        "max(PR, by=x) - min(PR, by=x) <= 0.62",
+        "max(PR, by=x) - min(PR, by=x) <= 0.5",
         "min(PR, by=x) / max(PR, by=x) >= 0.2",
         "max(PR, by=x) * max(FPR, by=x) <= 0.5",
     ],

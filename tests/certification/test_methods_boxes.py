@@ -3,10 +3,14 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.dummy import DummyClassifier
 
+from sklearn_seldonian import certify
 from sklearn_seldonian.bounds import (
+    binomial_lower,
     binomial_upper,
     bounded_mean_lower,
     totals_test,
@@ -46,6 +50,23 @@ def test_a_product_of_counts_has_the_upper_ends_of_both():
     samples = [seen.samples[mean] for mean in atom.estimands]
     ends = [binomial_upper(round(s.successes), round(s.trials), DELTA / 4) for s in samples]
     assert box(atom, seen).upper(DELTA) == pytest.approx(math.prod(ends) - 0.5)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_the_largest_and_the_smallest_of_many_groups_have_one_end_each(factor):
+    """With 20 levels, the constraint is not split into pairs."""
+    rng = np.random.default_rng(0)
+    g, y = np.arange(800) % 20, (rng.random(800) < 0.3).astype(int)
+    model = DummyClassifier(strategy="constant", constant=0).fit([[0], [0]], [0, 1])
+    text, groups = f"max(ERR, by=g) - {factor} * min(ERR, by=g) <= 0.99", pd.DataFrame({"g": g})
+    certificate = certify(model, np.zeros((800, 1)), y, text, sensitive_features=groups)
+    (result,) = certificate.results
+    high = [binomial_upper(int(y[g == i].sum()), 40, DELTA / 2) for i in range(20)]
+    low = [binomial_lower(int(y[g == i].sum()), 40, DELTA / 2) for i in range(20)]
+    assert result.method == COUNTS
+    assert result.bound == pytest.approx(max(high) - factor * min(low))
+    assert result.passed
+    assert result.p_value < DELTA
 
 
 def test_a_sum_spends_delta_on_the_needed_ends_only():
