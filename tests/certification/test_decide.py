@@ -289,11 +289,11 @@ ON_THE_LIMIT = {
         ["min(PR | [M] / PR | [F], PR | [F] / PR | [M]) >= 0.8"],
         {"M": rates(30, 0.8, 0.8), "F": rates(30, 1, 1)},
     ),
+    "rates of the same rows": (["PPV - FPR >= 0.6"], {"all": rates(150, 0.8, 0.2)}),
     "a product": (
         ["PR | [M] * PR | [F] <= 0.25"],
         {"M": rates(60, 0.5, 0.5), "F": rates(60, 0.5, 0.5)},
     ),
-    "rates of the same rows": (["PPV - FPR >= 0.6"], {"all": rates(150, 0.8, 0.2)}),
     "one of several": (
         ["ACC >= 0.5", "TPR >= 0.5", "FPR <= 0.2"],
         {"all": rates(150, 0.95, 0.2)},
