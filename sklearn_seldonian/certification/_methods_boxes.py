@@ -62,21 +62,20 @@ def _box_of(
         name,
         lambda delta: bounds.box_upper(highest, means, delta, n),
         lambda _: bounds.box_p_value(highest, means, 0.0, n),
-        passing_tables=partial(_passing_tables, atom, means)
+        passing_tables=partial(_passing_tables, atom, means, n)
         if isinstance(means, bounds.RateCounts)
         else None,
     )
 
 
 def _passing_tables(
-    atom: Atom, rates: bounds.RateCounts, tables: NDArray[np.float64], delta: float
+    atom: Atom, rates: bounds.RateCounts, n: int | None, tables: NDArray[np.float64], delta: float
 ) -> NDArray[np.bool_]:
     """Which tables pass; each row has the successes of all rates.
 
     It is the test of each table, except that ends are rounded to the nearest float.
     """
-    of_each = delta / ends_of(rates, n_ends(atom.expression))
-    lows, highs = rate_ends(rates, tables, of_each)
+    lows, highs = rate_ends(rates, tables, delta / ends_of(rates, n))
     no_slopes = (np.zeros((len(tables), 0)),) * 2
     boxes = zip(lows.T, highs.T, strict=True)
     jets = (Jet(ends, no_slopes) for ends in boxes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sklearn_seldonian.constraints._evaluate import constant_value
+from sklearn_seldonian.constraints._evaluate import interval, is_constant
+from sklearn_seldonian.constraints._interval import WHOLE_LINE
 from sklearn_seldonian.constraints._nodes import Binary, Call, Negative, Node, operands
 from sklearn_seldonian.constraints._resolve import Estimand
 
@@ -19,7 +20,7 @@ def n_ends(node: Node, *, upper: bool = True) -> int:
     terms hold. The upper end of ``max(a, b)`` holds if that of the operand that is truly larger
     holds, because the computed one is at least as large. The upper end of ``abs(a)`` holds if the
     upper end of a positive `a` holds, or the lower end of a negative one. A product or quotient
-    needs all ends of its operands, unless one of them is a constant.
+    needs all ends of its operands, unless one of them is a constant whose sign is certain.
 
     Examples
     --------
@@ -50,10 +51,10 @@ def n_ends(node: Node, *, upper: bool = True) -> int:
 
 def _of_product(name: str, left: Node, right: Node, upper: bool) -> int:
     """The same for a product or quotient."""
-    for factor, other in ((right, left), (left, right) if name == "*" else (right, left)):
-        constant = constant_value(factor)
-        if constant is not None:
-            return n_ends(other, upper=upper == (constant >= 0))
+    for factor, other in [(right, left)] + [(left, right)] * (name == "*"):
+        sign = interval(factor, {}) if is_constant(factor) else WHOLE_LINE
+        if sign.low >= 0 or sign.high <= 0:
+            return n_ends(other, upper=upper == (sign.low >= 0))
     return _of_both(left, right)
 
 

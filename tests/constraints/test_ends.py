@@ -15,6 +15,10 @@ EXPRESSIONS = {
     "PR - TPR": 2,
     "2 * PR - TPR / 3 + 0.1": 2,
     "0.5 - 3 * (PR - TPR)": 2,
+    "(PR - TPR) / -2": 2,
+    "0 * PR + TPR": 2,
+    "(e - e) * PR": 2,  # the sign of a rounded zero is not certain
+    "2 / (PR + 1)": 2,
     "PR * TPR": 4,
     "PR / TPR": 4,
     "1 / (PR + 1)": 2,
