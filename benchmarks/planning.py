@@ -5,6 +5,9 @@ itself. Samples are rows drawn from a population: groups of random size, labels,
 the planned rates. So in the samples the groups have random numbers of rows, which the plan takes as
 fixed. For one rate, planned numbers of rows are compared with the smallest ones by enumeration.
 
+For averages of numbers and for drawn decisions, samples have probabilities with a beta distribution
+and calibrated labels, or normal errors. The plan knows only averages and standard deviations.
+
     python benchmarks/planning.py [--samples 1000] [--only TEXT]
 
 It ends in assertions: no probability is wrong by more than .05 plus two standard errors of the
@@ -15,12 +18,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_seldonian import probability_of_passing, required_safety_rows
+from sklearn_seldonian.bounds import betting_upper
 from sklearn_seldonian.certification import Statistics, exclusive_columns, passes
 from sklearn_seldonian.constraints import (
     ResolvedConstraint,
@@ -31,6 +38,7 @@ from sklearn_seldonian.constraints import (
     distinct_estimands,
     parse,
 )
+from sklearn_seldonian.measures import RowMeasure
 
 DELTA, TOLERANCE = 0.05, 0.05
 RACES = ("A", "B", "C", "D")
@@ -147,6 +155,121 @@ def planned(case: Case) -> float:
     return probability_of_passing(list(case.texts), rates, case.n_rows, shares, DELTA)
 
 
+# -- means of numbers ------------------------------------------------------------------------------
+
+BY_COLUMN = "abs({0} | [M] - {0} | [F]) <= {1}"
+OWN = RowMeasure("Cost", lambda *_: 0.0, range=(0.0, 5.0))
+# The numbers of many rows, from which averages and standard deviations are computed.
+MANY = 1_000_000
+Values = dict[str, NDArray[np.float64]]
+
+
+class OfNumbers(NamedTuple):
+    """A constraint on means of numbers, and the numbers of random rows.
+
+    `draws(rng, n_rows)` returns the numbers behind each mean, which are in `range`. The constraint
+    holds if each of the weighted sums of means in `weights` is at most `limit`.
+    """
+
+    text: str
+    n_rows: int
+    draws: Callable[[np.random.Generator, int], Values]
+    weights: tuple[tuple[float, ...], ...]
+    limit: float
+    range: tuple[float, float] = (0.0, 1.0)
+    options: Mapping[str, Any] = MappingProxyType({})
+
+
+def people(rng: np.random.Generator, n: int, a: float, b: float) -> tuple[Any, ...]:
+    """Whether each of n people is in M, the probability of the positive class, and the label."""
+    p = rng.beta(a, b, n)
+    return rng.random(n) < 0.5, p, rng.random(n) < p
+
+
+def drawn_rate(rng: np.random.Generator, n: int, a: float, b: float, only: bool | None) -> Values:
+    is_m, p, y = people(rng, n, a, b)
+    counts = np.ones(n, dtype=bool) if only is None else y == only
+    name = "PR" if only is None else "TPR"
+    return {f"{name} | [M]": p[is_m & counts], f"{name} | [F]": p[~is_m & counts]}
+
+
+def of_people(name: str, rng: np.random.Generator, n: int) -> Values:
+    """The Brier score, calibration error and cost of probabilities from a uniform distribution."""
+    _, p, y = people(rng, n, 1.0, 1.0)
+    of = {"Brier": (p - y) ** 2, "Calibration_Error": p - y, "Cost": 5.0 * y * (1.0 - p) + p * ~y}
+    return {name: of[name]}
+
+
+def squared_errors(high: float, rng: np.random.Generator, n: int) -> Values:
+    """Squares of normal errors with variance 1.6, in a range that ends at `high`."""
+    return {"MSE": np.minimum(1.6 * rng.standard_normal(n) ** 2, high)}
+
+
+def of_range(end: float) -> dict[str, Any]:
+    """The options of a regression whose squared errors are at most `end` squared."""
+    return {"classes": None, "target_range": (0.0, end), "prediction_range": (0.0, end)}
+
+
+GAP = (1.0, -1.0), (-1.0, 1.0)
+UNIFORM = partial(drawn_rate, a=1.0, b=1.0, only=None)
+BELL = partial(drawn_rate, a=2.0, b=3.0, only=None)
+POSITIVE = partial(drawn_rate, a=1.0, b=1.0, only=True)
+NUMBERS = (
+    OfNumbers(BY_COLUMN.format("PR", 0.1), 300, UNIFORM, GAP, 0.1),
+    OfNumbers(BY_COLUMN.format("PR", 0.1), 160, BELL, GAP, 0.1),
+    OfNumbers(BY_COLUMN.format("TPR", 0.1), 450, POSITIVE, GAP, 0.1),
+    OfNumbers(
+        "abs(Calibration_Error) <= 0.05",
+        600,
+        partial(of_people, "Calibration_Error"),
+        ((1.0,), (-1.0,)),
+        0.05,
+        (-1.0, 1.0),
+    ),
+    OfNumbers("Brier <= 0.2", 250, partial(of_people, "Brier"), ((1.0,),), 0.2),
+    OfNumbers(
+        "Cost <= 1.2",
+        400,
+        partial(of_people, "Cost"),
+        ((1.0,),),
+        1.2,
+        OWN.range,
+        {"measures": [OWN]},
+    ),
+    *(
+        OfNumbers(
+            text, 600, partial(squared_errors, e**2), weights, limit, (0.0, e**2), of_range(e)
+        )
+        for text, weights, limit in (
+            ("MSE <= 2", ((1.0,),), 2.0),
+            ("MSE >= 1.25", ((-1.0,),), -1.25),
+        )
+        for e in (6.0, 8.0)
+    ),
+)
+
+
+def simulated_numbers(case: OfNumbers, n_samples: int) -> float:
+    """The share of samples whose bounds are at most the limit."""
+    rng, n_passed = np.random.default_rng(0), 0
+    for _ in range(n_samples):
+        values = list(case.draws(rng, case.n_rows).values())
+        ranges = [case.range] * len(values)
+        uppers = (betting_upper(values, weights, ranges, DELTA) for weights in case.weights)
+        n_passed += all(upper <= case.limit for upper in uppers)
+    return n_passed / n_samples
+
+
+def planned_numbers(case: OfNumbers) -> float:
+    """The planned probability of passing, from averages and standard deviations of many rows."""
+    values = case.draws(np.random.default_rng(1), MANY)
+    means = {name: float(of.mean()) for name, of in values.items()}
+    spreads = {name: float(of.std()) for name, of in values.items()}
+    shares = {name: len(of) / MANY for name, of in values.items()}
+    asked = case.text, means, case.n_rows, shares, DELTA
+    return probability_of_passing(*asked, standard_deviations=spreads, **case.options)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -162,14 +285,15 @@ def main() -> None:
         if found != rows:
             wrong.append(f"ERR <= {limit}")
     print("\n| constraints | n | simulated | planned | seconds |\n|---|---|---|---|---|")
-    for case in CASES:
-        text = ", ".join(case.texts)
+    tables = [(", ".join(case.texts), case, planned, simulated) for case in CASES]
+    numbers = [(case.text, case, planned_numbers, simulated_numbers) for case in NUMBERS]
+    for text, case, plan_of, share_of in [*tables, *numbers]:
         if arguments.only not in text:
             continue
         start = time.perf_counter()
-        plan = planned(case)
+        plan = plan_of(case)
         seconds = time.perf_counter() - start
-        share = simulated(case, arguments.samples)
+        share = share_of(case, arguments.samples)
         print(
             f"| `{text}` | {case.n_rows} | {share:.3f} | {plan:.3f} | {seconds:.2f} |", flush=True
         )

@@ -23,13 +23,16 @@ from sklearn_seldonian._files import PICKLES
 from sklearn_seldonian._text import listed
 from sklearn_seldonian.certification import METHODS, SafetyCertificate
 from sklearn_seldonian.certification._certify import certify
-from sklearn_seldonian.certification._plans import (
-    RatesMissing,
-    probability_of_passing,
-    required_safety_rows,
-)
+from sklearn_seldonian.certification._plan_arguments import ExpectationMissing
+from sklearn_seldonian.certification._plans import probability_of_passing, required_safety_rows
 
 YES, NO, NO_ANSWER = 0, 1, 2
+# The options of `plan` that give numbers of measures, by parameter.
+OPTION_OF = {
+    "rates": "--rate",
+    "group_shares": "--share",
+    "standard_deviations": "--standard-deviation",
+}
 EXECUTES = (
     "a pickle can run any program when it is loaded. If you trust its source, add --trust-pickle. "
     "Otherwise ask for a skops file."
@@ -72,8 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _reason(error: Exception) -> str:
     """The message of an error, with options of the command line in place of arguments."""
-    if isinstance(error, RatesMissing):
-        return error.advice("--rate", lambda label: f"--rate {shlex.quote(f'{label}=0.5')}")
+    if isinstance(error, ExpectationMissing):
+        option = OPTION_OF[error.parameter]
+        return error.advice(option, lambda label: f"{option} {shlex.quote(f'{label}=0.5')}")
     return str(error) or type(error).__name__
 
 
@@ -148,8 +152,15 @@ def _plan(options: argparse.Namespace) -> int:
     of_test = {
         "delta": _delta(options),
         "method": options.method,
+        "standard_deviations": _numbers("--standard-deviation", options.standard_deviation),
+        "target_range": options.target_range,
+        "prediction_range": options.prediction_range,
         "design_effect": options.design_effect,
     }
+    if options.target_range or options.prediction_range:
+        if options.classes:
+            raise ValueError("--classes was given with the range of a regression. Leave one out.")
+        of_test["classes"] = None
     if options.classes:
         of_test |= {"classes": options.classes, "pos_label": options.pos_label}
     elif options.pos_label:
@@ -364,9 +375,7 @@ def _add_certify(command: argparse.ArgumentParser) -> None:
     decisions = "the most probable class, or one drawn from the probabilities (default: argmax)"
     add("--decision", choices=["argmax", "sample"], default="argmax", help=decisions)
     add("--pos-label", metavar="LABEL", help="the positive one of two classes")
-    for name, what in (("--target-range", "targets"), ("--prediction-range", "predictions")):
-        known = f"the range of the {what} of a regression"
-        add(name, nargs=2, type=float, metavar=("LOW", "HIGH"), help=known)
+    _add_ranges(command)
     missing = (
         "refuse rows without a value in a constraint's column, or exclude them from conditions"
     )
@@ -390,11 +399,23 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
 def _add_plan(command: argparse.ArgumentParser) -> None:
     _add_test(command)
     add = command.add_argument
-    rates = "the expected value of a rate, such as ACC=0.93; can be repeated"
+    rates = "the expected value of a measure, such as ACC=0.93; can be repeated"
+    deviations = (
+        "the standard deviation of the numbers behind an average, or of the probabilities behind a "
+        "rate of drawn decisions; can be repeated"
+    )
     shares = "the share of safety rows in a group; can be repeated"
     passing = "the probability of passing to reach (default: 0.9)"
     add("--rate", action="append", required=True, metavar="TEXT=RATE", help=rates)
     add("--share", action="append", default=[], metavar="TEXT=SHARE", help=shares)
+    add(
+        "--standard-deviation",
+        action="append",
+        default=[],
+        metavar="TEXT=SD",
+        help=deviations,
+    )
+    _add_ranges(command)
     add("--power", type=float, default=0.9, metavar="P", help=passing)
     add("--rows", type=int, metavar="N", help="print the probability of passing with N rows")
     add("--classes", nargs="+", metavar="LABEL", help="the class labels (default: 0 1)")
@@ -412,6 +433,12 @@ def _add_test(command: argparse.ArgumentParser) -> None:
     add("--delta", action="append", type=float, metavar="D", help=deltas)
     methods = "how bounds are computed (default: auto)"
     add("--method", choices=sorted(METHODS), default="auto", help=methods)
+
+
+def _add_ranges(command: argparse.ArgumentParser) -> None:
+    for name, what in (("--target-range", "targets"), ("--prediction-range", "predictions")):
+        known = f"the range of the {what} of a regression"
+        command.add_argument(name, nargs=2, type=float, metavar=("LOW", "HIGH"), help=known)
 
 
 def _add_files(command: argparse.ArgumentParser, required: bool = True) -> None:

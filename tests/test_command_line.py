@@ -175,6 +175,8 @@ class Constant(ClassifierMixin, BaseEstimator):
         return np.zeros(len(X), dtype=int)
 
 
+LIMITS = ["--target-range", "0", "6", "--prediction-range", "0", "6"]
+MSE = ["--constraint", "MSE <= 2", "--standard-deviation", "MSE=2.3"]
 CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
 
 
@@ -212,8 +214,16 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
         (["plan", "--constraint", "ACC >= 0.5", "--rate", "ACC"], '--rate must be like "PR'),
         (
             ["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"],
-            "--rate has no value for ACC, which the constraints need. Add the rate that you "
+            "--rate has no value for ACC, which the constraints need. Add the value that you "
             "expect, as in --rate ACC=0.5.",
+        ),
+        (
+            ["plan", "--constraint", "Brier <= 0.5", "--rate", "Brier=0.2"],
+            "Add the standard deviation that you expect, as in --standard-deviation Brier=0.5.",
+        ),
+        (
+            ["plan", "--constraint", "MSE <= 2", "--rate", "MSE=1", *LIMITS, "--classes", "0", "1"],
+            "--classes was given with the range of a regression. Leave one out.",
         ),
         (
             ["plan", "--constraint", "PR | [M] >= 0.5", "--rate", "PR=0.5"],
@@ -276,6 +286,11 @@ GAP = ["plan", "--constraint", "abs(PR | [M] - PR | [F]) <= 0.1"]
             "With 500 safety rows, the constraint passes",
         ),
         ([*GAP, *RATES, "--design-effect", "2", "--power", "0.5"], 0, "with probability 0.5."),
+        (
+            ["plan", *MSE, *LIMITS, "--rate", "MSE=1.6", "--rows", "300"],
+            1,
+            "With 300 safety rows, the constraint passes with probability 0.",
+        ),
         (
             [
                 "plan",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -243,7 +243,7 @@ class AcceptanceSet:
         return of_estimate * evidence.n_rows
 
 
-def is_rate_limit(tree: Tree) -> bool:
+def is_rate_limit(tree: Tree) -> TypeGuard[Atom]:
     """Whether `tree` is a limit on one rate, so that a largest or smallest count passes."""
     if not isinstance(tree, Atom) or tree.linear is None or len(tree.estimands) != 1:
         return False

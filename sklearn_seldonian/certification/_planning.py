@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
+from itertools import product, starmap
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +26,11 @@ from sklearn_seldonian.certification._draws import (
     drawn_counts,
     weighted_counts,
 )
-from sklearn_seldonian.certification._evidence import Evidence
+from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
 from sklearn_seldonian.certification._method import BETTING, ON_UNITS
 from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._search import MAX_ROWS, smallest, smallest_near
+from sklearn_seldonian.certification._simulated_samples import Distribution, SimulatedSamples
 from sklearn_seldonian.constraints import (
     Atom,
     Estimand,
@@ -77,6 +80,8 @@ class Plan:
         As in `safety_test` and `Evidence`.
     n_draws : int, default=4096
         How many random tables are drawn.
+    means : mapping of Estimand to Distribution, default={}
+        The means of numbers among the rates, with the distribution of the numbers.
     """
 
     tests: Sequence[Test]
@@ -85,6 +90,7 @@ class Plan:
     method: str = "auto"
     mutually_exclusive_columns: ExclusiveColumns = frozenset()
     n_draws: int = DRAWS
+    means: Mapping[Estimand, Distribution] = field(default_factory=dict)
     _correlations: dict[tuple[Estimand, ...], Array | None] = field(default_factory=dict)
 
     def passing_probability(self, n_rows: int) -> float:
@@ -96,7 +102,8 @@ class Plan:
         probability of a part over one rate is the binomial probability of the counts that its test
         accepts. The probability of a part over several rates is the share of random tables that
         pass. The tables are drawn with a fixed seed; rates that share rows vary together as
-        `correlations` says.
+        `correlations` says. If a part has means of numbers, it is tested on `SimulatedSamples`;
+        different means, and means and rates, are taken as independent.
         """
         return sum(
             weight * self._probability(trials, n_rows) for weight, trials in self._sizes(n_rows)
@@ -114,13 +121,15 @@ class Plan:
         -------
         int or None
             None if no number of rows suffices, because the rates violate a constraint or meet it
-            exactly, or if the number is above 100 million.
+            exactly, or a range is not finite, or if the number is above 100 million.
         """
-        has_rows = all(self.shares[estimand] for estimand in _means_of(self.tests))
-        if not has_rows or not all(self._holds(tree) for tree, _ in self.tests):
+        estimands = _means_of(self.tests)
+        has_test = self.method != "exact" or has_finite_ranges(estimands)
+        has_rows = all(self.shares[estimand] for estimand in estimands)
+        if not (has_test and has_rows) or not all(self._holds(tree) for tree, _ in self.tests):
             return None
         parts = _parts(self.tests)
-        if len(parts) == 1 and is_rate_limit(parts[0][0]) and self.method != "ttest":
+        if len(parts) == 1 and self._is_rate_limit(parts[0][0]) and self.method != "ttest":
             return self._rows_for_one_limit(*parts[0], power)
         normal = partial(self._normal_rows, power=power)
         guess = max(fold_numbers(tree, normal, delta) for tree, delta in parts)
@@ -167,12 +176,22 @@ class Plan:
         """The parts of all constraints in independent blocks: of limits on one rate, and others."""
         limits, others = list[RateLimits](), []
         for block in self._blocks(_parts(self.tests)):
-            own = [(tree, d) for tree, d in block if isinstance(tree, Atom) and is_rate_limit(tree)]
+            own = [(tree, d) for tree, d in block if self._is_rate_limit(tree)]
             if len(own) == len(block) and len({tree.estimands for tree, _ in own}) == 1:
                 limits.append(own)
             else:
                 others.append(block)
         return limits, others
+
+    def _is_rate_limit(self, tree: Tree) -> TypeGuard[Atom]:
+        """Whether `tree` is a limit on one rate of decisions."""
+        return is_rate_limit(tree) and not self.means.keys() & tree.estimands
+
+    def _variance_of(self, estimand: Estimand) -> float:
+        """The variance of the numbers behind a mean, or of the zeros and ones behind a rate."""
+        if estimand in self.means:
+            return self.means[estimand].deviation ** 2
+        return self.rates[estimand] * (1.0 - self.rates[estimand])
 
     def _block_passes(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
         tree, delta = block[0]
@@ -183,9 +202,20 @@ class Plan:
                 passed = (math.prod(self._block_passes(b, acceptance) for b in of) for of in parts)
                 return 1.0 - math.prod(1.0 - probability for probability in passed)
         estimands = _means_of(block)
+        trials = {estimand: acceptance.trials[estimand] for estimand in estimands}
+        if any(estimand in self.means for estimand in estimands):
+            samples = SimulatedSamples(
+                {mean: self.means[mean] for mean in estimands if mean in self.means},
+                {rate: self.rates[rate] for rate in estimands if rate not in self.means},
+                trials,
+                self.method,
+                self.mutually_exclusive_columns,
+                acceptance.n_rows,
+            )
+            return samples.passing_share(block, self.n_draws)
         acceptance = replace(
             acceptance,
-            trials={estimand: acceptance.trials[estimand] for estimand in estimands},
+            trials=trials,
             correlation=self._correlation(estimands),
         )
         counts, weights = self._tables(block, acceptance)
@@ -204,11 +234,12 @@ class Plan:
         return blocks
 
     def _are_connected(self, some: Sequence[Test], others: Sequence[Test]) -> bool:
-        return any(
-            one == other or not independent(one, other, self.mutually_exclusive_columns)
-            for one in _means_of(some)
-            for other in _means_of(others)
-        )
+        def are_connected(one: Estimand, other: Estimand) -> bool:
+            are_counts = one not in self.means and other not in self.means
+            shares_rows = not independent(one, other, self.mutually_exclusive_columns)
+            return one == other or (are_counts and shares_rows)
+
+        return any(starmap(are_connected, product(_means_of(some), _means_of(others))))
 
     def _tables(self, block: Sequence[Test], acceptance: AcceptanceSet) -> tuple[Counts, Array]:
         """Tables of counts of a block's rates, and their probabilities."""
@@ -253,8 +284,8 @@ class Plan:
         rates = {estimand: self.rates[estimand] for estimand in atom.estimands}
         point = dual(atom.expression, rates)
         variance = sum(
-            slope**2 * rate * (1.0 - rate) / self.shares[estimand]
-            for (estimand, rate), slope in zip(rates.items(), point.gradient.tolist(), strict=True)
+            slope**2 * self._variance_of(estimand) / self.shares[estimand]
+            for estimand, slope in zip(rates, point.gradient.tolist(), strict=True)
         )
         return _rows_for_width(point.value, variance, float(ndtri(1.0 - delta) + ndtri(power)))
 

@@ -15,6 +15,7 @@ from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification._evidence import has_finite_ranges
 from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.data import _arguments
+from sklearn_seldonian.measures import Range
 
 # A delta of this size or larger was probably meant as a confidence level.
 LARGE_DELTA = 0.5
@@ -106,10 +107,15 @@ def check_ranges(specification: BoundSpecification, remedy: str) -> None:
 
 def check_share(name: str, value: Any) -> float:
     """A number from 0 to 1."""
-    share = _arguments.number(name, value)
-    if not 0 <= share <= 1:
-        raise ValueError(f"{name} must be between 0 and 1, got {value!r}.")
-    return share
+    return check_within(name, value, (0.0, 1.0))
+
+
+def check_within(name: str, value: Any, range_: Range) -> float:
+    """A finite number in a range."""
+    number, (low, high) = _arguments.number(name, value), range_
+    if not low <= number <= high or math.isinf(number):
+        raise ValueError(f"{name} must be between {low:g} and {high:g}, got {value!r}.")
+    return number
 
 
 def check_factor(name: str, value: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -126,6 +127,41 @@ class Numbers:
 
 
 Targets = Labels | Numbers
+
+
+def targets_of(classes: Any, pos_label: Any, target_range: Any, prediction_range: Any) -> Targets:
+    """The targets: some labels, or numbers if `classes` is None."""
+    ranges = {"target_range": target_range, "prediction_range": prediction_range}
+    if classes is None:
+        if pos_label is not None:
+            raise ValueError(
+                "pos_label was given with classes=None, which is for predicted numbers: leave one "
+                "of the two out."
+            )
+        target, prediction = (check_range(name, given) for name, given in ranges.items())
+        return Numbers(target, prediction, clipped=False)
+    given = [name for name, value in ranges.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{given[0]} was given, which is for predicted numbers. Add classes=None, or leave it "
+            "out."
+        )
+    return Labels.of(_check_labels(classes), pos_label, "argmax")
+
+
+def _check_labels(classes: Any) -> NDArray[Any]:
+    """The labels, which must be at least two different ones."""
+    if isinstance(classes, str | bytes | Mapping) or not isinstance(classes, Iterable):
+        raise TypeError(f"classes must list the labels, such as (0, 1), got {short(classes)}.")
+    labels = [c.item() if isinstance(c, np.generic) else c for c in classes]
+    wrong = [label for label in labels if not isinstance(label, str | int | float | bool)]
+    if wrong or any(label != label for label in labels):
+        raise ValueError(f"classes must be texts or numbers, got {short(classes)}.")
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        raise ValueError(f"classes must be two or more different labels, got {short(classes)}.")
+    array = np.empty(len(labels), dtype=object)
+    array[:] = labels
+    return array
 
 
 def check_range(name: str, value: Any) -> Range:

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sklearn_seldonian._text import listed, short
 from sklearn_seldonian.certification._requests import check_choice, check_deltas
@@ -32,7 +31,7 @@ from sklearn_seldonian.constraints import (
     walk,
 )
 from sklearn_seldonian.data import _arguments
-from sklearn_seldonian.data._targets import Labels, Numbers, Targets, check_range
+from sklearn_seldonian.data._targets import Labels, Targets, targets_of
 from sklearn_seldonian.measures import BuiltInMeasure, Expectation, Rate, RowMeasure
 
 Levels = Mapping[str, tuple[Any, ...]]
@@ -147,41 +146,6 @@ def needs_label(estimand: Estimand) -> bool:
 
 
 # -- parameters ------------------------------------------------------------------------------------
-
-
-def targets_of(classes: Any, pos_label: Any, target_range: Any, prediction_range: Any) -> Targets:
-    """The targets: some labels, or numbers if `classes` is None."""
-    ranges = {"target_range": target_range, "prediction_range": prediction_range}
-    if classes is None:
-        if pos_label is not None:
-            raise ValueError(
-                "pos_label was given with classes=None, which is for predicted numbers: leave one "
-                "of the two out."
-            )
-        target, prediction = (check_range(name, given) for name, given in ranges.items())
-        return Numbers(target, prediction, clipped=False)
-    given = [name for name, value in ranges.items() if value is not None]
-    if given:
-        raise ValueError(
-            f"{given[0]} was given, which is for predicted numbers. Add classes=None, or leave it "
-            "out."
-        )
-    return Labels.of(_check_labels(classes), pos_label, "argmax")
-
-
-def _check_labels(classes: Any) -> NDArray[Any]:
-    """The labels, which must be at least two different ones."""
-    if isinstance(classes, str | bytes | Mapping) or not isinstance(classes, Iterable):
-        raise TypeError(f"classes must list the labels, such as (0, 1), got {short(classes)}.")
-    labels = [c.item() if isinstance(c, np.generic) else c for c in classes]
-    wrong = [label for label in labels if not isinstance(label, str | int | float | bool)]
-    if wrong or any(label != label for label in labels):
-        raise ValueError(f"classes must be texts or numbers, got {short(classes)}.")
-    if len(labels) < 2 or len(set(labels)) < len(labels):
-        raise ValueError(f"classes must be two or more different labels, got {short(classes)}.")
-    array = np.empty(len(labels), dtype=object)
-    array[:] = labels
-    return array
 
 
 def check_levels(levels: Any) -> dict[str, tuple[Any, ...]]:

@@ -189,12 +189,12 @@ def test_no_number_of_rows_helps_rates_that_violate(text, rates):
     [
         (
             ("ACC >= 0.9", {}),
-            "rates has no value for ACC, which the constraints need. Add the rate that you "
+            "rates has no value for ACC, which the constraints need. Add the value that you "
             "expect, as in rates={'ACC': 0.5}.",
         ),
         (
             (PARITY, {"PR | [M]": 0.4}),
-            "rates has no value for PR | [F], which the constraints need. Add the rate that you "
+            "rates has no value for PR | [F], which the constraints need. Add the value that you "
             "expect, as in rates={'PR | [F]': 0.5}.",
         ),
         (

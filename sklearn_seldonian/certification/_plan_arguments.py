@@ -1,0 +1,287 @@
+"""The arguments of plans: constraints, and what is expected of the model's measures."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sklearn_seldonian.certification import METHODS, _requests
+from sklearn_seldonian.certification._planning import Plan
+from sklearn_seldonian.certification._simulated_samples import Distribution
+from sklearn_seldonian.constraints import (
+    Binary,
+    ColumnIs,
+    Comparison,
+    Constraint,
+    Estimand,
+    ExclusiveColumns,
+    Grouping,
+    Measure,
+    Membership,
+    Number,
+    Quantified,
+    ResolvedConstraint,
+    Schema,
+    bind,
+    columns_of,
+    distinct_estimands,
+    parse,
+    parse_all,
+    walk,
+)
+from sklearn_seldonian.data import _arguments
+from sklearn_seldonian.data._targets import targets_of
+from sklearn_seldonian.measures import ALIASES, REGRESSION_VALUES, Rate, RowMeasure
+
+ROUNDING = 1e-12
+
+
+CERTIFY_INSTEAD = (
+    "Certify a model on the rows that you have: if it does not pass, rows_needed of the result "
+    "says how many rows like these it needs."
+)
+
+
+class ExpectationMissing(ValueError):
+    """A plan lacks numbers; the arguments are a parameter, measures, and what the numbers are."""
+
+    def __str__(self) -> str:
+        return self.advice(self.parameter, (self.parameter + "={{{!r}: 0.5}}").format)
+
+    @property
+    def parameter(self) -> str:
+        """The parameter that lacks the numbers."""
+        return str(self.args[0])
+
+    def advice(self, name: str, example: Callable[[str], str]) -> str:
+        """The message, with a `name` for the parameter and an `example` of it for a label."""
+        _, labels, numbers = self.args
+        return (
+            f"{name} has no value for {', '.join(labels)}, which the constraints need. Add the "
+            f"{numbers} that you expect, as in {example(labels[0])}."
+        )
+
+
+def plan_of(
+    constraint: Any,
+    rates: Any,
+    group_shares: Any,
+    delta: Any,
+    method: Any,
+    *,
+    standard_deviations: Any,
+    measures: Sequence[RowMeasure],
+    **targets: Any,
+) -> Plan:
+    """The plan that the arguments of `required_safety_rows` describe."""
+    _requests.check_choice("method", method, METHODS)
+    constraints = parse_all(constraint)
+    if not constraints:
+        raise ValueError(
+            "No constraints were given, so there is nothing to plan. Give at least one, such as "
+            "'ACC >= 0.9'."
+        )
+    deltas = _requests.check_deltas(delta, len(constraints))
+    rates = _requests.check_mapping("rates", rates)
+    shares = _requests.check_mapping("group_shares", group_shares or {})
+    deviations = _requests.check_mapping("standard_deviations", standard_deviations or {})
+    texts = {text: parse(f"{text} <= 1") for text in (*rates, *shares, *deviations)}
+    _check_measures(constraints, targets["classes"])
+    own = _arguments.check_measures(measures)
+    schema = _schema(constraints, list(texts.values()), own, targets)
+    resolved = [bind(each, schema) for each in constraints]
+    estimands = distinct_estimands(resolved)
+    named = {text: _mean_named(text, bind(parsed, schema)) for text, parsed in texts.items()}
+    rate_of = _rates(rates, named)
+    share_of = dict.fromkeys(estimands, 1.0) | {
+        named[text].estimand: _requests.check_share(f"group_shares[{text!r}]", share)
+        for text, share in shares.items()
+    }
+    _check_given("rates", "value", estimands, rate_of)
+    means = {
+        named[text].estimand: _distribution(text, named[text].estimand, rate_of, deviation)
+        for text, deviation in deviations.items()
+    }
+    _check_drawn(estimands, means)
+    _requests.warn_of_large_delta(deltas)
+    tests = [(each.tree, own) for each, own in zip(resolved, deltas, strict=True)]
+    return Plan(tests, rate_of, share_of, method, _exclusive(share_of), means=means)
+
+
+def _check_measures(constraints: Iterable[Constraint], classes: Any) -> None:
+    """Refuse errors of numbers if classes are predicted, and conditional values at risk."""
+    nodes = itertools.chain.from_iterable(map(walk, constraints))
+    for node in (node for node in nodes if isinstance(node, Measure)):
+        if classes is not None and ALIASES.get(node.name, node.name) in REGRESSION_VALUES:
+            raise ValueError(
+                f"{node.name} is an error of predicted numbers. Give the target_range and "
+                "prediction_range of the model, and in Python also classes=None."
+            )
+        if node.level is not None:
+            raise ValueError(
+                f"{node} cannot be planned, because it depends on the largest numbers, and not "
+                f"only on their average and standard deviation. {CERTIFY_INSTEAD}"
+            )
+
+
+class _Named(NamedTuple):
+    """What a text names: an estimand, or one minus an estimand."""
+
+    estimand: Estimand
+    is_complement: bool
+
+
+def _mean_named(text: str, resolved: ResolvedConstraint) -> _Named:
+    """What ``text <= 1`` limits."""
+    if len(resolved.estimands) != 1:
+        raise ValueError(
+            f"{text!r} is not one measure. Give each measure its own key, such as 'PR | [M]'."
+        )
+    assert isinstance(resolved.g, Binary)
+    (estimand,), measure = resolved.estimands, resolved.g.left
+    is_complement = measure == Binary("-", Number(1.0), estimand)
+    if measure != estimand and not is_complement:
+        raise ValueError(
+            f"{text!r} is not a single measure: it means {measure}. Give the rate that you expect "
+            f"of {estimand.label!r}."
+        )
+    return _Named(estimand, is_complement)
+
+
+def _rates(rates: Mapping[str, Any], named: Mapping[str, _Named]) -> dict[Estimand, float]:
+    """The expected rate or average of each estimand."""
+    found: dict[Estimand, float] = {}
+    for text, value in rates.items():
+        estimand, is_complement = named[text]
+        rate = _requests.check_within(f"rates[{text!r}]", value, estimand.quantity.range)
+        rate = 1 - rate if is_complement else rate
+        if abs(found.setdefault(estimand, rate) - rate) > ROUNDING:
+            raise ValueError(
+                f"rates contradict each other about {estimand}: they give it the values "
+                f"{found[estimand]:g} and {rate:g}. Give one of them."
+            )
+    return found
+
+
+def _check_given(
+    parameter: str, numbers: str, estimands: Iterable[Estimand], given: Container[Estimand]
+) -> None:
+    """Refuse a parameter that does not name all of the `estimands`."""
+    missing = [estimand.label for estimand in estimands if estimand not in given]
+    if missing:
+        raise ExpectationMissing(parameter, missing, numbers)
+
+
+def _distribution(
+    text: str, estimand: Estimand, rate_of: Mapping[Estimand, float], given: Any
+) -> Distribution:
+    """The distribution of the numbers behind a mean, with a given standard deviation."""
+    name = f"standard_deviations[{text!r}]"
+    _check_given("rates", "value", [estimand], rate_of)
+    found = Distribution(rate_of[estimand], _arguments.number(name, given), estimand.quantity.range)
+    largest = found.largest_deviation
+    if not 0 <= found.deviation <= largest * (1.0 + ROUNDING) or math.isinf(found.deviation):
+        low, high = found.range
+        raise ValueError(
+            f"{name} must be a number from 0 to {largest:.4g}, which is the largest standard "
+            f"deviation of numbers from {low:g} to {high:g} with the average {found.mean:g}; got "
+            f"{given!r}."
+        )
+    return found
+
+
+def _check_drawn(estimands: Sequence[Estimand], means: Mapping[Estimand, Distribution]) -> None:
+    """Refuse averages without standard deviations, and decisions of which only some are drawn."""
+    rates = [estimand for estimand in estimands if isinstance(estimand.quantity, Rate)]
+    averages = [estimand for estimand in estimands if estimand not in rates]
+    drawn = [rate for rate in rates if rate in means]
+    _check_given("standard_deviations", "standard deviation", averages, means)
+    _check_given("standard_deviations", "standard deviation", rates if drawn else [], means)
+    for rate in drawn:
+        if rate.quantity.conditions_on_prediction:
+            raise ValueError(
+                f"{rate.label} of drawn decisions cannot be planned, because which rows count is "
+                f"drawn as well. {CERTIFY_INSTEAD}"
+            )
+
+
+def _schema(
+    constraints: Sequence[Constraint],
+    expected: Sequence[Constraint],
+    measures: Sequence[RowMeasure],
+    targets: Mapping[str, Any],
+) -> Schema:
+    """A schema in which every level that `constraints` and the `expected` measures name exists."""
+    written = [*constraints, *expected]
+    nodes = [node for each in written for node in walk(each)]
+    quantifiers = [node for node in nodes if isinstance(node, Quantified)]
+    grouped = {grouping.column for node in quantifiers for grouping in node.by}
+    levels: dict[str, list[Any]] = {name: [] for each in written for name in columns_of(each)}
+    for node in nodes:
+        match node:
+            case ColumnIs(column=column):
+                levels[column] += [0, 1]
+            case Comparison(column=column, operator=symbol, literal=literal):
+                if symbol == "==" or column not in grouped:
+                    levels[column].append(literal)
+            case Membership(column=column, literals=named) | Grouping(column=column, levels=named):
+                levels[column] += named
+    for quantifier in quantifiers:
+        _check_groups_named(quantifier, levels)
+    return Schema(
+        levels={name: tuple(dict.fromkeys(found)) for name, found in levels.items()},
+        combinations=_combinations(quantifiers, expected),
+        measures=measures,
+        **targets_of(**targets).schema,
+    )
+
+
+def _check_groups_named(node: Quantified, levels: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse a quantifier whose groups are named neither by itself nor by the measures."""
+    measure = next(inner for inner in walk(node) if isinstance(inner, Measure))
+    for grouping in node.by:
+        if not levels[grouping.column]:
+            name = grouping.column
+            raise ValueError(
+                f"{node} ranges over the groups of {name!r}, but the groups are not known. "
+                f"Name each group in rates, such as '{measure.name} | [{name} == \"A\"]', or "
+                f'in the constraint: by={name} in ("A", "B").'
+            )
+
+
+def _combinations(
+    quantifiers: Iterable[Quantified], expected: Iterable[Constraint]
+) -> dict[tuple[str, ...], frozenset[tuple[Any, ...]]]:
+    """For each quantifier over several columns, the combinations that `expected` names."""
+    named = [
+        {
+            node.column: node.literal
+            for node in walk(measure)
+            if isinstance(node, Comparison) and node.operator == "=="
+        }
+        for measure in expected
+    ]
+    found = {}
+    for quantifier in quantifiers:
+        columns = tuple(grouping.column for grouping in quantifier.by)
+        complete = [level_of for level_of in named if level_of.keys() >= set(columns)]
+        if len(columns) > 1 and complete:
+            found[columns] = frozenset(tuple(map(level_of.get, columns)) for level_of in complete)
+    return found
+
+
+def _exclusive(share_of: Mapping[Estimand, float]) -> ExclusiveColumns:
+    """Pairs of 0/1 columns whose shares sum to at most 1; they are taken as exclusive."""
+    bare = {
+        condition.column: share
+        for estimand, share in share_of.items()
+        for condition in estimand.conditions
+        if isinstance(condition, ColumnIs) and condition.value
+    }
+    return frozenset(
+        frozenset(pair)
+        for pair in itertools.combinations(bare, 2)
+        if bare[pair[0]] + bare[pair[1]] <= 1.0 + ROUNDING
+    )

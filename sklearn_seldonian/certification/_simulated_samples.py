@@ -1,0 +1,241 @@
+"""The share of simulated samples of numbers that pass a test, for plans of safety rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian.certification._acceptance import Test
+from sklearn_seldonian.certification._decide import passes
+from sklearn_seldonian.certification._evidence import Evidence, Sample
+from sklearn_seldonian.certification._methods import method_for
+from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, fold, leaves
+from sklearn_seldonian.measures import Range, Rate
+
+Array = NDArray[np.float64]
+# For each mean, its estimates in some samples and the variances of its numbers there.
+Moments = Mapping[Estimand, tuple[Array, Array]]
+
+# The smallest and the largest number of samples that a test is run on to learn its margin, and the
+# number of rows that they have together. With many rows, all samples have about the same margin.
+FEWEST_PILOTS, MOST_PILOTS = 6, 24
+ROWS_OF_PILOTS = 50_000
+# With more rows per mean than this, margins are learned from this many, and multiplied by the root
+# of the quotient.
+ROWS_OF_A_PILOT = 100_000
+# Where the margin is not learned, the test is run on a sixteenth of the samples that are drawn, or
+# on fewer, with this many rows together.
+SLOWEST, FEWEST_SAMPLES, ROWS_OF_SAMPLES = 16, 16, 10_000_000
+# The largest number of numbers that are drawn for one mean. If samples have more rows, their means
+# and variances are those of fewer rows, moved nearer to the true ones.
+MOST_NUMBERS = 2_000_000
+# A beta distribution whose two shapes sum to less than this is that of two points.
+TWO_POINTS = 1e-6
+
+
+class Distribution(NamedTuple):
+    """The distribution of numbers that a plan assumes: two moments, and a range.
+
+    It is a beta distribution over the range, a gamma distribution if the range has one finite end,
+    and a normal distribution if it has none.
+    """
+
+    mean: float
+    deviation: float
+    range: Range
+
+    @property
+    def largest_deviation(self) -> float:
+        """The largest standard deviation of numbers in this range with this mean."""
+        below, above = self.mean - self.range[0], self.range[1] - self.mean
+        return math.sqrt(below * above) if below and above else 0.0
+
+    def draws(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        """Independent random numbers."""
+        (low, high), variance = self.range, self.deviation**2
+        if not variance:
+            return np.full(shape, self.mean)
+        if not (math.isfinite(low) or math.isfinite(high)):
+            return rng.normal(self.mean, self.deviation, shape)
+        if math.isfinite(low) and math.isfinite(high):
+            share = (self.mean - low) / (high - low)
+            total = (self.mean - low) * (high - self.mean) / variance - 1.0
+            if total < TWO_POINTS:
+                return np.where(rng.random(shape) < share, high, low)
+            return low + (high - low) * rng.beta(share * total, (1.0 - share) * total, shape)
+        end, sign = (low, 1.0) if math.isfinite(low) else (high, -1.0)
+        distance = abs(self.mean - end)
+        return end + sign * rng.gamma(distance**2 / variance, variance / distance, shape)
+
+
+class Margin(NamedTuple):
+    """The distance from an estimate to its bound: a linear function of the standard error."""
+
+    slope: float
+    constant: float
+    residuals: Array
+
+    @classmethod
+    def fitted(cls, errors: Array, distances: Array) -> Margin:
+        """The line by least squares, through the mean if the errors are all alike."""
+        deviations, center = errors - errors.mean(), float(distances.mean())
+        spread = float(deviations @ deviations)
+        slope = float(deviations @ distances) / spread if spread else 0.0
+        return cls(
+            slope, center - slope * float(errors.mean()), distances - center - slope * deviations
+        )
+
+    def scaled(self, factor: float) -> Margin:
+        """The margin of more rows: the same multiple of the standard error."""
+        return Margin(self.slope, factor * self.constant, factor * self.residuals)
+
+    def draws(self, errors: Array, rng: np.random.Generator) -> Array:
+        """Random distances at some standard errors."""
+        scatter = rng.choice(self.residuals, len(errors))
+        return np.asarray(self.slope * errors + self.constant + scatter)
+
+
+@dataclass(frozen=True)
+class SimulatedSamples:
+    """Random samples of safety rows for means of numbers, and rates that are combined with them.
+
+    Attributes
+    ----------
+    means : mapping of Estimand to Distribution
+        The means of numbers, with the distribution of the numbers.
+    rates : mapping of Estimand to float
+        The rates of decisions in the same tests.
+    trials : mapping of Estimand to int
+        The number of rows of each mean and each rate.
+    method, mutually_exclusive_columns
+        As in `safety_test` and `Evidence`.
+    n_rows : int
+        The number of safety rows.
+    """
+
+    means: Mapping[Estimand, Distribution]
+    rates: Mapping[Estimand, float]
+    trials: Mapping[Estimand, int]
+    method: str
+    mutually_exclusive_columns: ExclusiveColumns
+    n_rows: int
+
+    def passing_share(self, tests: Sequence[Test], n_draws: int) -> float:
+        """The share of samples that pass all `tests`.
+
+        The tests themselves are run on a few samples. They show the margin between the estimate of
+        a sum of means and its bound, as a linear function of the estimate's standard error. With
+        this margin, the share is that of `n_draws` samples. If a test is not of a sum of means, or
+        has a verdict only, it is run on all samples, of which there are fewer.
+        """
+        rng, most_rows = np.random.default_rng(0), max(self.trials.values())
+        tested = dict.fromkeys(leaf for tree, delta in tests for leaf in leaves(tree, delta))
+        margins = self._margins(list(tested), rng)
+        if None in margins.values():
+            n_samples = min(n_draws // SLOWEST, max(ROWS_OF_SAMPLES // most_rows, FEWEST_SAMPLES))
+            samples = (self._evidence(rng) for _ in range(n_samples))
+            passed = [all(passes(t, seen, d, self.method) for t, d in tests) for seen in samples]
+            return float(np.mean(passed))
+        moments = self._moments(n_draws, rng)
+
+        def atom_passes(atom: Atom, delta: float) -> NDArray[np.bool_]:
+            margin, (value, error) = margins[atom, delta], self._value(atom, moments)
+            assert margin is not None
+            return np.asarray(value + margin.draws(error, rng) <= 0.0)
+
+        each = [fold(tree, atom_passes, _all_of, _any_of, delta) for tree, delta in tests]
+        return float(np.mean(np.logical_and.reduce(each)))
+
+    def _margins(
+        self, tested: Sequence[tuple[Atom, float]], rng: np.random.Generator
+    ) -> dict[tuple[Atom, float], Margin | None]:
+        """The margin of each test, from a few samples."""
+        most_rows = max(self.trials.values())
+        share = min(1.0, ROWS_OF_A_PILOT / most_rows)
+        fewer = {mean: max(1, round(share * n)) for mean, n in self.trials.items()}
+        pilot = replace(self, trials=fewer, n_rows=max(1, round(share * self.n_rows)))
+        n_pilots = min(max(ROWS_OF_PILOTS // most_rows, FEWEST_PILOTS), MOST_PILOTS)
+        samples = [pilot._evidence(rng) for _ in range(n_pilots)]
+        found = {leaf: pilot._margin(*leaf, samples) for leaf in tested}
+        return {leaf: margin and margin.scaled(math.sqrt(share)) for leaf, margin in found.items()}
+
+    def _margin(self, atom: Atom, delta: float, pilots: Sequence[Evidence]) -> Margin | None:
+        """The margin that the bounds of some samples show; None if it is not one of a sum."""
+        if atom.linear is None or atom.is_ratio:
+            return None
+        methods = (method_for(atom, seen, self.method) for seen in pilots)
+        uppers = np.array([method.upper(delta) for method in methods])
+        value, error = self._value(atom, self._moments_of(pilots))
+        if not np.isfinite(uppers).all():  # no test exists, or values are missing
+            return Margin(0.0, math.inf, np.zeros(1))
+        return Margin.fitted(error, uppers - value)
+
+    def _value(self, atom: Atom, moments: Moments) -> tuple[Array, Array]:
+        """The estimate of a sum of means in each sample, and its standard error."""
+        assert atom.linear is not None
+        nothing = np.zeros(len(next(iter(moments.values()))[0]))
+        of_each = list(zip(atom.estimands, atom.linear.weights, strict=True))
+        value = sum((w * moments[m][0] for m, w in of_each), start=nothing + atom.linear.constant)
+        variance = sum((w**2 * moments[m][1] / self.trials[m] for m, w in of_each), start=nothing)
+        return value, np.sqrt(variance)
+
+    def _moments(self, n_draws: int, rng: np.random.Generator) -> Moments:
+        """The moments of `n_draws` samples."""
+        moments = {}
+        for mean, of in self.means.items():
+            n = self.trials[mean]
+            n_drawn = min(n, max(2, MOST_NUMBERS // n_draws))
+            values = of.draws((n_draws, n_drawn), rng)
+            nearer, true = math.sqrt(n_drawn / n), (of.mean, of.deviation**2)
+            seen = values.mean(axis=1), values.var(axis=1)
+            estimate, variance = (t + nearer * (s - t) for s, t in zip(seen, true, strict=True))
+            moments[mean] = estimate, np.maximum(variance, 0.0)
+        for rate, share in self.rates.items():
+            found = rng.binomial(self.trials[rate], share, n_draws) / self.trials[rate]
+            moments[rate] = found, found * (1.0 - found)
+        return moments
+
+    def _evidence(self, rng: np.random.Generator) -> Evidence:
+        """The evidence of one sample."""
+        values = {mean: of.draws((self.trials[mean],), rng) for mean, of in self.means.items()}
+        found = {mean: (float(x.mean()), float(x.var())) for mean, x in values.items()}
+        for rate, true in self.rates.items():
+            share = rng.binomial(self.trials[rate], true) / self.trials[rate]
+            found[rate] = share, share * (1.0 - share)
+
+        def variance(estimands: Sequence[Estimand], slopes: Sequence[float]) -> float:
+            pairs = zip(estimands, slopes, strict=True)
+            return sum(a**2 * found[m][1] * self.n_rows / self.trials[m] for m, a in pairs)
+
+        return Evidence(
+            {m: Sample(mean * n, n, n) for m, n in self.trials.items() for mean in found[m][:1]},
+            deterministic=not any(isinstance(mean.quantity, Rate) for mean in self.means),
+            mutually_exclusive_columns=self.mutually_exclusive_columns,
+            n_rows=self.n_rows,
+            variance=variance,
+            row_values=lambda mean, weight, constant: weight * values[mean] + constant,
+            ranges={mean: of.range for mean, of in self.means.items()},
+        )
+
+    def _moments_of(self, samples: Sequence[Evidence]) -> Moments:
+        """The moments of some samples."""
+
+        def of(mean: Estimand, n: int) -> tuple[Array, Array]:
+            variances = [seen.influence_variance([mean], [n / self.n_rows]) for seen in samples]
+            estimates = [seen.samples[mean].estimate for seen in samples]
+            return np.array(estimates), np.array(variances) * self.n_rows / n
+
+        return {mean: of(mean, n) for mean, n in self.trials.items()}
+
+
+def _all_of(verdicts: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    return np.asarray(np.logical_and.reduce(list(verdicts)))
+
+
+def _any_of(verdicts: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    return np.asarray(np.logical_or.reduce(list(verdicts)))
