@@ -189,18 +189,21 @@ class Samples:
     def rows(self, method: str, near: float) -> int:
         """The rows with which `POWER` is reached.
 
-        The search uses that the normal quantile of the power is linear in the root of the rows.
+        The search uses that the normal quantile z of the power is linear in the root of the rows.
+        The line is fitted to all powers, each weighted by the inverse variance of its z, and to the
+        power delta of a test without rows, with a small weight.
         """
-        seen = {0.0: -Z_DELTA}
-        roots = [math.sqrt(near)]
+        root, least = math.sqrt(near), 0.5 / self.n_samples
+        points = [(0.0, -Z_DELTA, 0.05 * self.n_samples)]
         for _ in range(EVALUATIONS):
-            power = self.power(round(roots[-1] ** 2), method)
-            least = 0.5 / self.n_samples
-            seen[roots[-1]] = float(ndtri(min(max(power, least), 1.0 - least)))
-            (x1, z1), (x2, z2) = sorted(seen.items(), key=lambda at: abs(at[1] - Z_POWER))[:2]
-            slope = max((z2 - z1) / (x2 - x1), 0.5 * (z1 + Z_DELTA) / x1 if x1 else 0.0, 1e-3)
-            roots.append(min(max(x1 + (Z_POWER - z1) / slope, 0.5 * x1), 2.0 * roots[-1]))
-        return round(roots[-1] ** 2)
+            power = min(max(self.power(round(root**2), method), least), 1.0 - least)
+            z = float(ndtri(power))
+            density = math.exp(-(z**2) / 2.0) / math.sqrt(2.0 * math.pi)
+            points.append((root, z, self.n_samples * density**2 / (power * (1.0 - power))))
+            x, zs, weights = np.array(points).T
+            slope, start = np.polyfit(x, zs, 1, w=np.sqrt(weights))
+            root = min(max((Z_POWER - start) / max(slope, 1e-3), 0.5 * root), 2.0 * root)
+        return round(root**2)
 
 
 def main() -> None:

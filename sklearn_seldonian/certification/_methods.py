@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from sklearn_seldonian import bounds
 from sklearn_seldonian.bounds._chernoff import chernoff_p_values
-from sklearn_seldonian.bounds._inverse_normal import MAX_CELLS
 from sklearn_seldonian.certification._edges import Edge, edge_of_rates
 from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
 from sklearn_seldonian.certification._function_of_rates import FEW_CELLS, function_of_rates
@@ -226,18 +225,23 @@ def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
     if function is None or (is_sum and function.fewest < ROWS_OF_TAILS):
         return None
 
-    def upper(delta: float, max_cells: int = MAX_CELLS) -> float:
-        excess = function.test(delta, max_cells).upper - limit
+    def excess(test: bounds.InverseNormalTest) -> float:
         if atom.is_ratio:  # a bound on a quotient is not one on ``a - limit * b``
-            return 0.0 if excess <= 0.0 else math.inf
-        return excess
+            return 0.0 if test.upper <= limit else math.inf
+        return test.upper - limit
+
+    @cache
+    def result(delta: float) -> tuple[float, float]:
+        """The bound and the p-value. The test itself, of megabytes, is not kept."""
+        test = function.test(delta)
+        return excess(test), test.p_value(limit)
 
     return Method(
         INVERSE_NORMAL,
-        upper,
-        lambda delta: function.test(delta).p_value(limit),
+        lambda delta: result(delta)[0],
+        lambda delta: result(delta)[1],
         passing_tables=lambda tables, delta: function.passing_tables(tables, limit, delta),
-        approximate_upper=partial(upper, max_cells=FEW_CELLS),
+        approximate_upper=lambda delta: excess(function.test(delta, FEW_CELLS)),
     )
 
 

@@ -7,7 +7,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from sklearn_seldonian import certify
 from sklearn_seldonian.certification import Evidence, Sample
-from sklearn_seldonian.certification._function_of_rates import fitted_table, function_of_rates
+from sklearn_seldonian.certification._function_of_rates import (
+    FEW_CELLS,
+    MANY_ROWS,
+    fitted_table,
+    function_of_rates,
+)
 from sklearn_seldonian.certification._method import INVERSE_NORMAL
 from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
@@ -155,3 +160,17 @@ def test_passing_tables_are_approximately_those_that_pass(text, counts):
         passed.append(method_for(atom, evidence(moved)(atom.estimands)).upper(0.05) <= 0.0)
     assert 0 < sum(passed) < len(passed)
     assert np.sum(about != np.array(passed)) <= 2
+
+
+@pytest.mark.parametrize("n", [99_999, 100_001])
+def test_with_many_rows_the_cells_are_fewer_and_the_bound_is_about_as_tight(n):
+    counts = {'PR | [sex == "M"]': (0.2 * n, 0.5 * n), "PR": (0.43 * n, n)}
+    counts = {label: (round(k), round(rows)) for label, (k, rows) in counts.items()}
+    (atom,) = atoms_of(bind(parse("PR | [sex == 'M'] - PR <= .05"), SCHEMA).tree)
+    seen = evidence(counts)(atom.estimands)
+    function = function_of_rates(atom.expression, atom.estimands, seen)
+    test, few = function.test(0.05), function.test(0.05, FEW_CELLS)
+    estimate = 0.4 - 0.43
+    assert test.upper - estimate == pytest.approx(few.upper - estimate, rel=0.02)
+    assert (test.upper == few.upper) == (n > MANY_ROWS)
+    assert test.upper <= few.upper
