@@ -94,15 +94,14 @@ def plan_of(
     resolved = [bind(each, schema) for each in constraints]
     estimands = distinct_estimands(resolved)
     named = {text: _mean_named(text, bind(parsed, schema)) for text, parsed in texts.items()}
-    rate_of = _rates(rates, named)
-    share_of = dict.fromkeys(estimands, 1.0) | {
-        named[text].estimand: _requests.check_share(f"group_shares[{text!r}]", share)
-        for text, share in shares.items()
-    }
-    _check_given("rates", "value", estimands, rate_of)
+    rate_of = _by_estimand("rates", rates, named, _rate)
+    share_of = dict.fromkeys(estimands, 1.0)
+    share_of |= _by_estimand("group_shares", shares, named, _share)
+    deviation_of = _by_estimand("standard_deviations", deviations, named, _deviation)
+    _check_given("rates", "value", [*estimands, *deviation_of], rate_of)
     means = {
-        named[text].estimand: _distribution(text, named[text].estimand, rate_of, deviation)
-        for text, deviation in deviations.items()
+        mean: _distribution(mean, rate_of[mean], deviation)
+        for mean, deviation in deviation_of.items()
     }
     _check_drawn(estimands, means)
     _requests.warn_of_large_delta(deltas)
@@ -150,19 +149,37 @@ def _mean_named(text: str, resolved: ResolvedConstraint) -> _Named:
     return _Named(estimand, is_complement)
 
 
-def _rates(rates: Mapping[str, Any], named: Mapping[str, _Named]) -> dict[Estimand, float]:
-    """The expected rate or average of each estimand."""
+def _by_estimand(
+    parameter: str,
+    given: Mapping[str, Any],
+    named: Mapping[str, _Named],
+    number: Callable[[str, _Named, Any], float],
+) -> dict[Estimand, float]:
+    """The numbers of a parameter by estimand, each made by `number` from the given one."""
     found: dict[Estimand, float] = {}
-    for text, value in rates.items():
-        estimand, is_complement = named[text]
-        rate = _requests.check_within(f"rates[{text!r}]", value, estimand.quantity.range)
-        rate = 1 - rate if is_complement else rate
-        if abs(found.setdefault(estimand, rate) - rate) > ROUNDING:
+    for text, value in given.items():
+        estimand = named[text].estimand
+        own = number(f"{parameter}[{text!r}]", named[text], value)
+        if abs(found.setdefault(estimand, own) - own) > ROUNDING:
             raise ValueError(
-                f"rates contradict each other about {estimand}: they give it the values "
-                f"{found[estimand]:g} and {rate:g}. Give one of them."
+                f"{parameter} contradict each other about {estimand}: they give it the values "
+                f"{found[estimand]:g} and {own:g}. Give one of them."
             )
     return found
+
+
+def _rate(name: str, named: _Named, given: Any) -> float:
+    """The expected rate or average of an estimand."""
+    rate = _requests.check_within(name, given, named.estimand.quantity.range)
+    return 1.0 - rate if named.is_complement else rate
+
+
+def _share(name: str, _: _Named, given: Any) -> float:
+    return _requests.check_share(name, given)
+
+
+def _deviation(name: str, _: _Named, given: Any) -> float:
+    return _requests.check_within(name, given, (0.0, math.inf))
 
 
 def _check_given(
@@ -174,20 +191,15 @@ def _check_given(
         raise ExpectationMissing(parameter, missing, numbers)
 
 
-def _distribution(
-    text: str, estimand: Estimand, rate_of: Mapping[Estimand, float], given: Any
-) -> Distribution:
-    """The distribution of the numbers behind a mean, with a given standard deviation."""
-    name = f"standard_deviations[{text!r}]"
-    _check_given("rates", "value", [estimand], rate_of)
-    found = Distribution(rate_of[estimand], _arguments.number(name, given), estimand.quantity.range)
-    largest = found.largest_deviation
-    if not 0 <= found.deviation <= largest * (1.0 + ROUNDING) or math.isinf(found.deviation):
+def _distribution(estimand: Estimand, mean: float, deviation: float) -> Distribution:
+    """The distribution of the numbers behind a mean."""
+    found = Distribution(mean, deviation, estimand.quantity.range)
+    if deviation > found.largest_deviation * (1.0 + ROUNDING):
         low, high = found.range
         raise ValueError(
-            f"{name} must be a number from 0 to {largest:.4g}, which is the largest standard "
-            f"deviation of numbers from {low:g} to {high:g} with the average {found.mean:g}; got "
-            f"{given!r}."
+            f"standard_deviations gives {estimand.label} {deviation:g}. The largest standard "
+            f"deviation of numbers from {low:g} to {high:g} with the average {mean:g} is "
+            f"{found.largest_deviation:.4g}."
         )
     return found
 

@@ -182,9 +182,20 @@ def test_deltas_are_between_0_and_1_and_one_for_each_constraint(delta, message):
     ("rates", "deviations", "message"),
     [
         ({"Brier": 1.2}, {"Brier": 0.1}, "rates['Brier'] must be between 0 and 1, got 1.2."),
-        ({"Brier": 0.2}, {"Brier": 0.41}, "from 0 to 0.4, which is the largest standard deviation"),
-        ({"Brier": 0.2}, {"Brier": -0.1}, "must be a number from 0 to 0.4"),
-        ({"Brier": 0.2}, {"Brier": math.nan}, "must be a number from 0 to 0.4"),
+        (
+            {"Brier": 0.2},
+            {"Brier": 0.41},
+            "standard_deviations gives Brier 0.41. The largest standard deviation of numbers from "
+            "0 to 1 with the average 0.2 is 0.4.",
+        ),
+        ({"Brier": 0.2}, {"Brier": -0.1}, "must be between 0 and inf, got -0.1"),
+        ({"Brier": 0.2}, {"Brier": math.nan}, "must be between 0 and inf, got nan"),
+        ({"Brier": 0.2}, {"Brier": math.inf}, "must be between 0 and inf, got inf"),
+        (
+            {"Brier": 0.2, "PR": 0.5},
+            {"Brier": 0.1, "PR": 0.1, "NR": 0.2},
+            "standard_deviations contradict each other about PR: they give it the values 0.1 and",
+        ),
         ({"Brier": 0.2}, {"Brier": "much"}, "standard_deviations['Brier'] must be a number, got"),
         ({"Brier": 0.2}, {"PR": 0.1}, "rates has no value for PR"),
         ({"Brier": 0.2}, {"Brier - PR": 0.1}, "'Brier - PR' is not one measure"),
@@ -228,3 +239,9 @@ def test_errors_of_numbers_have_the_range_of_targets_and_predictions():
         passing(6, pos_label=1)
     with pytest.raises(ValueError, match="target_range was given, which is for predicted numbers"):
         required_safety_rows("PR <= 0.5", {"PR": 0.4}, target_range=(0, 1))
+
+
+def test_contradicting_shares_are_refused():
+    shares = {"PR | [M]": 0.4, "NR | [M]": 0.5}
+    with pytest.raises(ValueError, match="group_shares contradict each other about PR"):
+        required_safety_rows("PR | [M] <= 0.5", {"PR | [M]": 0.4}, shares)
