@@ -28,11 +28,7 @@ from sklearn_seldonian.certification._plans import probability_of_passing, requi
 
 YES, NO, NO_ANSWER = 0, 1, 2
 # The options of `plan` that give numbers of measures, by parameter.
-OPTION_OF = {
-    "rates": "--rate",
-    "group_shares": "--share",
-    "standard_deviations": "--standard-deviation",
-}
+OPTION_OF = {"rates": "--rate", "standard_deviations": "--standard-deviation"}
 EXECUTES = (
     "a pickle can run any program when it is loaded. If you trust its source, add --trust-pickle. "
     "Otherwise ask for a skops file."
@@ -77,7 +73,7 @@ def _reason(error: Exception) -> str:
     """The message of an error, with options of the command line in place of arguments."""
     if isinstance(error, ExpectationMissing):
         option = OPTION_OF[error.parameter]
-        return error.advice(option, lambda label: f"{option} {shlex.quote(f'{label}=0.5')}")
+        return error.advice(option, lambda label, x: f"{option} {shlex.quote(f'{label}={x}')}")
     return str(error) or type(error).__name__
 
 

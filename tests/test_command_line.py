@@ -219,7 +219,7 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
         ),
         (
             ["plan", "--constraint", "Brier <= 0.5", "--rate", "Brier=0.2"],
-            "Add the standard deviation that you expect, as in --standard-deviation Brier=0.5.",
+            "Add the standard deviation that you expect, as in --standard-deviation Brier=0.1.",
         ),
         (
             ["plan", "--constraint", "MSE <= 2", "--rate", "MSE=1", *LIMITS, "--classes", "0", "1"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from sklearn_seldonian.constraints import (
     Quantified,
     ResolvedConstraint,
     Schema,
+    atoms_of,
     bind,
     columns_of,
     distinct_estimands,
@@ -36,7 +36,11 @@ from sklearn_seldonian.data._targets import targets_of
 from sklearn_seldonian.measures import ALIASES, REGRESSION_VALUES, Rate, RowMeasure
 
 ROUNDING = 1e-12
-
+# A standard deviation may be above the largest possible one by this share. With n - 1 in place of n
+# rows, it is above it with numbers at both ends of the range.
+SLACK = 0.01
+# The square of a larger number may be infinite.
+LARGEST = 1e100
 
 CERTIFY_INSTEAD = (
     "Certify a model on the rows that you have: if it does not pass, rows_needed of the result "
@@ -44,23 +48,28 @@ CERTIFY_INSTEAD = (
 )
 
 
+# What the parameters of a plan say of a measure, and an example.
+EXPECTED = {"rates": ("value", 0.5), "standard_deviations": ("standard deviation", 0.1)}
+
+
 class ExpectationMissing(ValueError):
-    """A plan lacks numbers; the arguments are a parameter, measures, and what the numbers are."""
+    """A plan lacks numbers of measures; the arguments are the parameter and their labels."""
 
     def __str__(self) -> str:
-        return self.advice(self.parameter, (self.parameter + "={{{!r}: 0.5}}").format)
+        return self.advice(self.parameter, lambda text, x: f"{self.parameter}={{{text!r}: {x}}}")
 
     @property
     def parameter(self) -> str:
         """The parameter that lacks the numbers."""
         return str(self.args[0])
 
-    def advice(self, name: str, example: Callable[[str], str]) -> str:
-        """The message, with a `name` for the parameter and an `example` of it for a label."""
-        _, labels, numbers = self.args
+    def advice(self, name: str, example: Callable[[str, float], str]) -> str:
+        """The message, with a `name` for the parameter and an `example` for a label and number."""
+        parameter, labels = self.args
+        words, number = EXPECTED[parameter]
         return (
             f"{name} has no value for {', '.join(labels)}, which the constraints need. Add the "
-            f"{numbers} that you expect, as in {example(labels[0])}."
+            f"{words} that you expect, as in {example(labels[0], number)}."
         )
 
 
@@ -85,12 +94,13 @@ def plan_of(
         )
     deltas = _requests.check_deltas(delta, len(constraints))
     rates = _requests.check_mapping("rates", rates)
-    shares = _requests.check_mapping("group_shares", group_shares or {})
-    deviations = _requests.check_mapping("standard_deviations", standard_deviations or {})
+    shares = _requests.check_mapping("group_shares", {} if group_shares is None else group_shares)
+    given = {} if standard_deviations is None else standard_deviations
+    deviations = _requests.check_mapping("standard_deviations", given)
     texts = {text: parse(f"{text} <= 1") for text in (*rates, *shares, *deviations)}
     _check_measures(constraints, targets["classes"])
-    own = _arguments.check_measures(measures)
-    schema = _schema(constraints, list(texts.values()), own, targets)
+    known = _arguments.check_measures(measures)
+    schema = _schema(constraints, list(texts.values()), known, targets)
     resolved = [bind(each, schema) for each in constraints]
     estimands = distinct_estimands(resolved)
     named = {text: _mean_named(text, bind(parsed, schema)) for text, parsed in texts.items()}
@@ -98,15 +108,18 @@ def plan_of(
     share_of = dict.fromkeys(estimands, 1.0)
     share_of |= _by_estimand("group_shares", shares, named, _share)
     deviation_of = _by_estimand("standard_deviations", deviations, named, _deviation)
-    _check_given("rates", "value", [*estimands, *deviation_of], rate_of)
+    _check_given("rates", estimands, rate_of)
+    _check_drawn(estimands, deviation_of)
     means = {
-        mean: _distribution(mean, rate_of[mean], deviation)
-        for mean, deviation in deviation_of.items()
+        mean: _distribution(mean, rate_of[mean], deviation_of[mean])
+        for mean in estimands
+        if mean in deviation_of
     }
-    _check_drawn(estimands, means)
+    exclusive = _exclusive(share_of)
+    _check_apart(resolved, means, exclusive)
     _requests.warn_of_large_delta(deltas)
     tests = [(each.tree, own) for each, own in zip(resolved, deltas, strict=True)]
-    return Plan(tests, rate_of, share_of, method, _exclusive(share_of), means=means)
+    return Plan(tests, rate_of, share_of, method, exclusive, means=means)
 
 
 def _check_measures(constraints: Iterable[Constraint], classes: Any) -> None:
@@ -143,8 +156,8 @@ def _mean_named(text: str, resolved: ResolvedConstraint) -> _Named:
     is_complement = measure == Binary("-", Number(1.0), estimand)
     if measure != estimand and not is_complement:
         raise ValueError(
-            f"{text!r} is not a single measure: it means {measure}. Give the rate that you expect "
-            f"of {estimand.label!r}."
+            f"{text!r} is not a single measure: it means {measure}. Give the value that you "
+            f"expect of {estimand.label!r}."
         )
     return _Named(estimand, is_complement)
 
@@ -170,7 +183,8 @@ def _by_estimand(
 
 def _rate(name: str, named: _Named, given: Any) -> float:
     """The expected rate or average of an estimand."""
-    rate = _requests.check_within(name, given, named.estimand.quantity.range)
+    low, high = named.estimand.quantity.range
+    rate = _requests.check_within(name, given, (max(low, -LARGEST), min(high, LARGEST)))
     return 1.0 - rate if named.is_complement else rate
 
 
@@ -179,43 +193,57 @@ def _share(name: str, _: _Named, given: Any) -> float:
 
 
 def _deviation(name: str, _: _Named, given: Any) -> float:
-    return _requests.check_within(name, given, (0.0, math.inf))
+    return _requests.check_within(name, given, (0.0, LARGEST))
 
 
-def _check_given(
-    parameter: str, numbers: str, estimands: Iterable[Estimand], given: Container[Estimand]
-) -> None:
+def _check_given(parameter: str, estimands: Iterable[Estimand], given: Container[Estimand]) -> None:
     """Refuse a parameter that does not name all of the `estimands`."""
     missing = [estimand.label for estimand in estimands if estimand not in given]
     if missing:
-        raise ExpectationMissing(parameter, missing, numbers)
+        raise ExpectationMissing(parameter, missing)
 
 
 def _distribution(estimand: Estimand, mean: float, deviation: float) -> Distribution:
     """The distribution of the numbers behind a mean."""
     found = Distribution(mean, deviation, estimand.quantity.range)
-    if deviation > found.largest_deviation * (1.0 + ROUNDING):
+    if deviation > found.largest_deviation * (1.0 + SLACK):
         low, high = found.range
         raise ValueError(
             f"standard_deviations gives {estimand.label} {deviation:g}. The largest standard "
             f"deviation of numbers from {low:g} to {high:g} with the average {mean:g} is "
-            f"{found.largest_deviation:.4g}."
+            f"{found.largest_deviation:.6g}."
         )
-    return found
+    return found._replace(deviation=min(deviation, found.largest_deviation))
 
 
-def _check_drawn(estimands: Sequence[Estimand], means: Mapping[Estimand, Distribution]) -> None:
+def _check_drawn(estimands: Sequence[Estimand], deviation_of: Mapping[Estimand, float]) -> None:
     """Refuse averages without standard deviations, and decisions of which only some are drawn."""
     rates = [estimand for estimand in estimands if isinstance(estimand.quantity, Rate)]
     averages = [estimand for estimand in estimands if estimand not in rates]
-    drawn = [rate for rate in rates if rate in means]
-    _check_given("standard_deviations", "standard deviation", averages, means)
-    _check_given("standard_deviations", "standard deviation", rates if drawn else [], means)
-    for rate in drawn:
+    are_drawn = any(isinstance(estimand.quantity, Rate) for estimand in deviation_of)
+    varying = [*averages, *(rates if are_drawn else ())]
+    _check_given("standard_deviations", varying, deviation_of)
+    for rate in rates if are_drawn else ():
         if rate.quantity.conditions_on_prediction:
             raise ValueError(
                 f"{rate.label} of drawn decisions cannot be planned, because which rows count is "
                 f"drawn as well. {CERTIFY_INSTEAD}"
+            )
+
+
+def _check_apart(
+    constraints: Iterable[ResolvedConstraint],
+    means: Mapping[Estimand, Distribution],
+    exclusive: ExclusiveColumns,
+) -> None:
+    """Refuse averages that are combined with measures of the same rows."""
+    for atom in (atom for each in constraints for atom in atoms_of(each.tree)):
+        shared = means.keys() & atom.estimands and not atom.has_independent_estimands(exclusive)
+        if shared:
+            names = " and ".join(estimand.label for estimand in atom.estimands)
+            raise ValueError(
+                f"{names} cannot be planned together, because they may share rows, and how their "
+                f"numbers vary together is not known. {CERTIFY_INSTEAD}"
             )
 
 

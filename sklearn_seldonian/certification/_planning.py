@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from itertools import product, starmap
@@ -48,6 +48,7 @@ from sklearn_seldonian.constraints import (
     parts_of_and,
     shares,
 )
+from sklearn_seldonian.measures import Rate
 
 Array = NDArray[np.float64]
 
@@ -91,6 +92,7 @@ class Plan:
     mutually_exclusive_columns: ExclusiveColumns = frozenset()
     n_draws: int = DRAWS
     means: Mapping[Estimand, Distribution] = field(default_factory=dict)
+    _shares: dict[Hashable, float] = field(default_factory=dict)
     _correlations: dict[tuple[Estimand, ...], Array | None] = field(default_factory=dict)
 
     def passing_probability(self, n_rows: int) -> float:
@@ -121,7 +123,8 @@ class Plan:
         -------
         int or None
             None if no number of rows suffices, because the rates violate a constraint or meet it
-            exactly, or a range is not finite, or if the number is above 100 million.
+            exactly, or the method is "exact" and a range is not finite, or if the number is above
+            100 million.
         """
         estimands = _means_of(self.tests)
         has_test = self.method != "exact" or has_finite_ranges(estimands)
@@ -203,16 +206,8 @@ class Plan:
                 return 1.0 - math.prod(1.0 - probability for probability in passed)
         estimands = _means_of(block)
         trials = {estimand: acceptance.trials[estimand] for estimand in estimands}
-        if any(estimand in self.means for estimand in estimands):
-            samples = SimulatedSamples(
-                {mean: self.means[mean] for mean in estimands if mean in self.means},
-                {rate: self.rates[rate] for rate in estimands if rate not in self.means},
-                trials,
-                self.method,
-                self.mutually_exclusive_columns,
-                acceptance.n_rows,
-            )
-            return samples.passing_share(block, self.n_draws)
+        if self.means.keys() & estimands:
+            return self._numbers_pass(block, trials, acceptance.n_rows)
         acceptance = replace(
             acceptance,
             trials=trials,
@@ -220,6 +215,28 @@ class Plan:
         )
         counts, weights = self._tables(block, acceptance)
         return min(1.0, math.fsum(weights[acceptance.passes(block, counts)]))
+
+    def _numbers_pass(
+        self, block: Sequence[Test], trials: Mapping[Estimand, int], n_rows: int
+    ) -> float:
+        """The probability that a block with means of numbers passes; the same for equal groups."""
+        means = {
+            mean: self.means.get(mean) or Distribution.of_decisions(self.rates[mean])
+            for mean in trials
+        }
+        deterministic = not any(isinstance(mean.quantity, Rate) for mean in self.means)
+        key = None
+        if len(block) == 1 and isinstance(block[0][0], Atom) and block[0][0].linear is not None:
+            key = (block[0][0].linear, block[0][1], *means.values(), *trials.values(), n_rows)
+        if key not in self._shares:
+            samples = SimulatedSamples(
+                means, trials, n_rows, deterministic, self.method, self.mutually_exclusive_columns
+            )
+            share = samples.passing_share(block, self.n_draws)
+            if key is None:
+                return share
+            self._shares[key] = share
+        return self._shares[key]
 
     def _blocks(self, tests: Sequence[Test]) -> list[list[Test]]:
         """The tests in groups that share no rates and no rows."""

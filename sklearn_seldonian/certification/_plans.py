@@ -82,21 +82,28 @@ def required_safety_rows(
         For one limit on one rate: the smallest number of rows whose `probability_of_passing` is at
         least `power`. Counts are whole, so a few rows more can have a slightly smaller probability.
         For all other constraints the number is accurate to about two parts in a hundred, or four if
-        it is simulated. None if no number suffices, because the rates themselves violate a
-        constraint or meet it exactly, or if the number is above 100 million.
+        it is simulated, or ten for ratios of averages and for averages of rare events. None if no
+        number suffices, because the rates themselves violate a constraint or meet it exactly, or if
+        the number is above 100 million.
 
     Raises
     ------
     ValueError
         If a rate or a standard deviation is missing or impossible, a share is not between 0 and 1,
-        `delta` or `power` is not strictly between 0 and 1, or a constraint has a ``CVaR`` or a
-        measure of drawn decisions that conditions on the prediction, such as ``PPV``.
+        `delta` or `power` is not strictly between 0 and 1, or a constraint has a ``CVaR``, a
+        measure of drawn decisions that conditions on the prediction, such as ``PPV``, or an average
+        that is combined with a measure of rows that may be the same, as in ``Brier | [M] - Brier``.
 
     Notes
     -----
     Alternatives, as in ``min(FPR, FNR) <= 0.1``, share delta here, as they do in `certify`. `fit`
     tests only the alternative that is most likely to pass according to the candidate data. To plan
     a `fit`, give only that alternative.
+
+    Numbers are taken to have a beta distribution over their range, or a gamma or a normal
+    distribution if the range is not finite. With few rows, the result also depends on the shape of
+    the distribution, mostly on how often numbers are near the end of the range. Different averages,
+    and averages and rates, are taken as independent, although their rows may be the same.
 
     With a `design_effect` above 1, the result is the number for independent rows, times the effect,
     times 1.3 for the test of groups or weights. This is a rule of thumb. In simulations of one rate
@@ -177,9 +184,10 @@ def probability_of_passing(
     -------
     float
         The probability that all constraints pass, in [0, 1]. For a limit on one rate it is the
-        binomial probability of the counts that the test accepts. For several rates it is the share
-        of simulated tables that pass. Its standard error is at most .008, or .016 if each table has
-        to be tested on its own.
+        binomial probability of the counts that the test accepts. Otherwise it is the share of
+        simulated samples that pass. Its standard error is at most .008 for rates, or .016 if each
+        sample has to be tested on its own. For averages it is about .02, and for ratios of averages
+        .03.
 
     Raises
     ------
@@ -192,8 +200,8 @@ def probability_of_passing(
     smallest group has fewer than 100 rows, the result is averaged over its random size. Rates over
     different rows are independent. Rates that share rows vary together as in the most even
     distribution (largest entropy) of conditions, labels and decisions that has these rates and
-    shares. If there is no such distribution, the rates are taken as independent. For alternatives
-    see `required_safety_rows`.
+    shares. If there is no such distribution, the rates are taken as independent. For averages and
+    alternatives see `required_safety_rows`.
 
     Examples
     --------

@@ -111,9 +111,9 @@ def check_share(name: str, value: Any) -> float:
 
 
 def check_within(name: str, value: Any, range_: Range) -> float:
-    """A finite number in a range."""
+    """A number in a range."""
     number, (low, high) = _arguments.number(name, value), range_
-    if not low <= number <= high or math.isinf(number):
+    if not low <= number <= high:
         raise ValueError(f"{name} must be between {low:g} and {high:g}, got {value!r}.")
     return number
 

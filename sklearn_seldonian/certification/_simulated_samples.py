@@ -15,7 +15,7 @@ from sklearn_seldonian.certification._decide import passes
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, fold, leaves
-from sklearn_seldonian.measures import Range, Rate
+from sklearn_seldonian.measures import Range
 
 Array = NDArray[np.float64]
 # For each mean, its estimates in some samples and the variances of its numbers there.
@@ -23,19 +23,22 @@ Moments = Mapping[Estimand, tuple[Array, Array]]
 
 # The smallest and the largest number of samples that a test is run on to learn its margin, and the
 # number of rows that they have together. With many rows, all samples have about the same margin.
-FEWEST_PILOTS, MOST_PILOTS = 6, 24
+FEWEST_PILOTS, MOST_PILOTS = 8, 24
 ROWS_OF_PILOTS = 50_000
-# With more rows per mean than this, margins are learned from this many, and multiplied by the root
-# of the quotient.
+# Margins are not learned if an estimate's distribution has a larger skewness, as with rare events.
+SKEWED = 0.2
+# With more rows of a mean than this, margins are learned from this many. They are as large, in
+# standard errors.
 ROWS_OF_A_PILOT = 100_000
-# Where the margin is not learned, the test is run on a sixteenth of the samples that are drawn, or
-# on fewer, with this many rows together.
-SLOWEST, FEWEST_SAMPLES, ROWS_OF_SAMPLES = 16, 16, 10_000_000
+# Where the margin is not learned, the test is run on this many samples, or on fewer if they have
+# more rows than this together.
+FEWEST_SAMPLES, MOST_SAMPLES, ROWS_OF_SAMPLES = 16, 256, 1_000_000
 # The largest number of numbers that are drawn for one mean. If samples have more rows, their means
 # and variances are those of fewer rows, moved nearer to the true ones.
 MOST_NUMBERS = 2_000_000
-# A beta distribution whose two shapes sum to less than this is that of two points.
-TWO_POINTS = 1e-6
+# A beta distribution whose two shapes sum to less than the first of these is that of two points. If
+# they sum to more than the second, all numbers are alike.
+TWO_POINTS, ONE_POINT = 1e-6, 1e15
 
 
 class Distribution(NamedTuple):
@@ -49,27 +52,48 @@ class Distribution(NamedTuple):
     deviation: float
     range: Range
 
+    @classmethod
+    def of_decisions(cls, rate: float) -> Distribution:
+        """The distribution of zeros and ones."""
+        return cls(rate, math.sqrt(rate * (1.0 - rate)), (0.0, 1.0))
+
     @property
     def largest_deviation(self) -> float:
         """The largest standard deviation of numbers in this range with this mean."""
         below, above = self.mean - self.range[0], self.range[1] - self.mean
         return math.sqrt(below * above) if below and above else 0.0
 
+    @property
+    def skewness(self) -> float:
+        """The third moment of the numbers, in cubes of the standard deviation."""
+        (low, high), variance = self.range, self.deviation**2
+        if not variance or (math.isinf(low) and math.isinf(high)):
+            return 0.0
+        if math.isinf(low) or math.isinf(high):
+            return 2.0 * self.deviation / (self.mean - (high if math.isinf(low) else low))
+        below, above = self.mean - low, high - self.mean
+        total = below * above / variance - 1.0
+        return 2.0 * (above - below) / self.deviation / (total + 2.0)
+
     def draws(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Independent random numbers."""
         (low, high), variance = self.range, self.deviation**2
         if not variance:
             return np.full(shape, self.mean)
-        if not (math.isfinite(low) or math.isfinite(high)):
+        if math.isinf(low) and math.isinf(high):
             return rng.normal(self.mean, self.deviation, shape)
         if math.isfinite(low) and math.isfinite(high):
             share = (self.mean - low) / (high - low)
             total = (self.mean - low) * (high - self.mean) / variance - 1.0
+            if total > ONE_POINT:
+                return np.full(shape, self.mean)
             if total < TWO_POINTS:
                 return np.where(rng.random(shape) < share, high, low)
             return low + (high - low) * rng.beta(share * total, (1.0 - share) * total, shape)
         end, sign = (low, 1.0) if math.isfinite(low) else (high, -1.0)
         distance = abs(self.mean - end)
+        if distance**2 / variance > ONE_POINT:
+            return np.full(shape, self.mean)
         return end + sign * rng.gamma(distance**2 / variance, variance / distance, shape)
 
 
@@ -102,77 +126,79 @@ class Margin(NamedTuple):
 
 @dataclass(frozen=True)
 class SimulatedSamples:
-    """Random samples of safety rows for means of numbers, and rates that are combined with them.
+    """Random samples of safety rows, for means that share no rows.
 
     Attributes
     ----------
     means : mapping of Estimand to Distribution
-        The means of numbers, with the distribution of the numbers.
-    rates : mapping of Estimand to float
-        The rates of decisions in the same tests.
+        The means, with the distribution of the numbers behind them. Decisions are zeros and ones.
     trials : mapping of Estimand to int
-        The number of rows of each mean and each rate.
-    method, mutually_exclusive_columns
-        As in `safety_test` and `Evidence`.
+        The number of rows of each mean.
     n_rows : int
         The number of safety rows.
+    deterministic, method, mutually_exclusive_columns
+        As in `safety_test` and `Evidence`.
     """
 
     means: Mapping[Estimand, Distribution]
-    rates: Mapping[Estimand, float]
     trials: Mapping[Estimand, int]
-    method: str
-    mutually_exclusive_columns: ExclusiveColumns
     n_rows: int
+    deterministic: bool = True
+    method: str = "auto"
+    mutually_exclusive_columns: ExclusiveColumns = frozenset()
 
     def passing_share(self, tests: Sequence[Test], n_draws: int) -> float:
         """The share of samples that pass all `tests`.
 
         The tests themselves are run on a few samples. They show the margin between the estimate of
         a sum of means and its bound, as a linear function of the estimate's standard error. With
-        this margin, the share is that of `n_draws` samples. If a test is not of a sum of means, or
-        has a verdict only, it is run on all samples, of which there are fewer.
+        this margin, the share is that of `n_draws` samples. If the margin varies much, because
+        estimates are skewed, and for tests of other functions, the tests are run on all samples, of
+        which there are fewer.
         """
         rng, most_rows = np.random.default_rng(0), max(self.trials.values())
         tested = dict.fromkeys(leaf for tree, delta in tests for leaf in leaves(tree, delta))
-        margins = self._margins(list(tested), rng)
-        if None in margins.values():
-            n_samples = min(n_draws // SLOWEST, max(ROWS_OF_SAMPLES // most_rows, FEWEST_SAMPLES))
+        skews = (of.skewness / math.sqrt(self.trials[mean]) for mean, of in self.means.items())
+        are_sums = all(atom.linear is not None and not atom.is_ratio for atom, _ in tested)
+        if not are_sums or max(map(abs, skews)) > SKEWED:
+            n_samples = min(MOST_SAMPLES, max(FEWEST_SAMPLES, ROWS_OF_SAMPLES // most_rows))
             samples = (self._evidence(rng) for _ in range(n_samples))
             passed = [all(passes(t, seen, d, self.method) for t, d in tests) for seen in samples]
             return float(np.mean(passed))
-        moments = self._moments(n_draws, rng)
+        margins, moments = self._margins(list(tested), rng), self._moments(n_draws, rng)
 
         def atom_passes(atom: Atom, delta: float) -> NDArray[np.bool_]:
-            margin, (value, error) = margins[atom, delta], self._value(atom, moments)
-            assert margin is not None
-            return np.asarray(value + margin.draws(error, rng) <= 0.0)
+            value, error = self._value(atom, moments)
+            return np.asarray(value + margins[atom, delta].draws(error, rng) <= 0.0)
 
         each = [fold(tree, atom_passes, _all_of, _any_of, delta) for tree, delta in tests]
         return float(np.mean(np.logical_and.reduce(each)))
 
     def _margins(
         self, tested: Sequence[tuple[Atom, float]], rng: np.random.Generator
-    ) -> dict[tuple[Atom, float], Margin | None]:
+    ) -> dict[tuple[Atom, float], Margin]:
         """The margin of each test, from a few samples."""
-        most_rows = max(self.trials.values())
-        share = min(1.0, ROWS_OF_A_PILOT / most_rows)
-        fewer = {mean: max(1, round(share * n)) for mean, n in self.trials.items()}
-        pilot = replace(self, trials=fewer, n_rows=max(1, round(share * self.n_rows)))
-        n_pilots = min(max(ROWS_OF_PILOTS // most_rows, FEWEST_PILOTS), MOST_PILOTS)
+        fewer = {mean: min(n, ROWS_OF_A_PILOT) for mean, n in self.trials.items()}
+        pilot = replace(self, trials=fewer, n_rows=max(fewer.values()))
+        few = ROWS_OF_PILOTS // max(self.trials.values())
+        n_pilots = min(max(few, FEWEST_PILOTS), MOST_PILOTS)
         samples = [pilot._evidence(rng) for _ in range(n_pilots)]
-        found = {leaf: pilot._margin(*leaf, samples) for leaf in tested}
-        return {leaf: margin and margin.scaled(math.sqrt(share)) for leaf, margin in found.items()}
+        true = {mean: (of.mean, of.deviation**2) for mean, of in self.means.items()}
+        once = {mean: (np.array([m]), np.array([v])) for mean, (m, v) in true.items()}
+        found = {}
+        for atom, delta in tested:
+            (error,), (error_of_pilot,) = self._value(atom, once)[1], pilot._value(atom, once)[1]
+            factor = error / error_of_pilot if error_of_pilot else 1.0
+            found[atom, delta] = pilot._margin(atom, delta, samples).scaled(float(factor))
+        return found
 
-    def _margin(self, atom: Atom, delta: float, pilots: Sequence[Evidence]) -> Margin | None:
-        """The margin that the bounds of some samples show; None if it is not one of a sum."""
-        if atom.linear is None or atom.is_ratio:
-            return None
-        methods = (method_for(atom, seen, self.method) for seen in pilots)
+    def _margin(self, atom: Atom, delta: float, samples: Sequence[Evidence]) -> Margin:
+        """The margin of a sum of means that its bounds in some samples show."""
+        methods = (method_for(atom, seen, self.method) for seen in samples)
         uppers = np.array([method.upper(delta) for method in methods])
-        value, error = self._value(atom, self._moments_of(pilots))
-        if not np.isfinite(uppers).all():  # no test exists, or values are missing
+        if not np.isfinite(uppers).all():  # no test exists
             return Margin(0.0, math.inf, np.zeros(1))
+        value, error = self._value(atom, self._moments_of(samples))
         return Margin.fitted(error, uppers - value)
 
     def _value(self, atom: Atom, moments: Moments) -> tuple[Array, Array]:
@@ -195,26 +221,21 @@ class SimulatedSamples:
             seen = values.mean(axis=1), values.var(axis=1)
             estimate, variance = (t + nearer * (s - t) for s, t in zip(seen, true, strict=True))
             moments[mean] = estimate, np.maximum(variance, 0.0)
-        for rate, share in self.rates.items():
-            found = rng.binomial(self.trials[rate], share, n_draws) / self.trials[rate]
-            moments[rate] = found, found * (1.0 - found)
         return moments
 
     def _evidence(self, rng: np.random.Generator) -> Evidence:
         """The evidence of one sample."""
         values = {mean: of.draws((self.trials[mean],), rng) for mean, of in self.means.items()}
-        found = {mean: (float(x.mean()), float(x.var())) for mean, x in values.items()}
-        for rate, true in self.rates.items():
-            share = rng.binomial(self.trials[rate], true) / self.trials[rate]
-            found[rate] = share, share * (1.0 - share)
 
         def variance(estimands: Sequence[Estimand], slopes: Sequence[float]) -> float:
             pairs = zip(estimands, slopes, strict=True)
-            return sum(a**2 * found[m][1] * self.n_rows / self.trials[m] for m, a in pairs)
+            return sum(
+                a**2 * float(values[m].var()) * self.n_rows / len(values[m]) for m, a in pairs
+            )
 
         return Evidence(
-            {m: Sample(mean * n, n, n) for m, n in self.trials.items() for mean in found[m][:1]},
-            deterministic=not any(isinstance(mean.quantity, Rate) for mean in self.means),
+            {mean: Sample(float(x.sum()), len(x), len(x)) for mean, x in values.items()},
+            deterministic=self.deterministic,
             mutually_exclusive_columns=self.mutually_exclusive_columns,
             n_rows=self.n_rows,
             variance=variance,
@@ -226,9 +247,9 @@ class SimulatedSamples:
         """The moments of some samples."""
 
         def of(mean: Estimand, n: int) -> tuple[Array, Array]:
-            variances = [seen.influence_variance([mean], [n / self.n_rows]) for seen in samples]
+            variances = [seen.influence_variance([mean], [1.0]) for seen in samples]
             estimates = [seen.samples[mean].estimate for seen in samples]
-            return np.array(estimates), np.array(variances) * self.n_rows / n
+            return np.array(estimates), np.array(variances) * n / self.n_rows
 
         return {mean: of(mean, n) for mean, n in self.trials.items()}
 

@@ -72,7 +72,7 @@ def test_groups_of_an_expression_are_those_that_the_rates_name():
             "Brier <= 1",
             {"Brier": 0.5},
             "standard_deviations has no value for Brier, which the constraints need. Add the "
-            "standard deviation that you expect, as in standard_deviations={'Brier': 0.5}.",
+            "standard deviation that you expect, as in standard_deviations={'Brier': 0.1}.",
         ),
         ("Calibration_Error <= 1", {"PR": 0.5}, "rates has no value for Calibration_Error"),
         ("CVaR(Brier, 0.9) <= 0.5", {"Brier": 0.2}, "CVaR(Brier, 0.9) cannot be planned, because"),
@@ -188,16 +188,17 @@ def test_deltas_are_between_0_and_1_and_one_for_each_constraint(delta, message):
             "standard_deviations gives Brier 0.41. The largest standard deviation of numbers from "
             "0 to 1 with the average 0.2 is 0.4.",
         ),
-        ({"Brier": 0.2}, {"Brier": -0.1}, "must be between 0 and inf, got -0.1"),
-        ({"Brier": 0.2}, {"Brier": math.nan}, "must be between 0 and inf, got nan"),
-        ({"Brier": 0.2}, {"Brier": math.inf}, "must be between 0 and inf, got inf"),
+        ({"Brier": 0.2}, {"Brier": -0.1}, "must be between 0 and 1e+100, got -0.1"),
+        ({"Brier": 0.2}, {"Brier": math.nan}, "must be between 0 and 1e+100, got nan"),
+        ({"Brier": 0.2}, {"Brier": math.inf}, "must be between 0 and 1e+100, got inf"),
+        ({"Brier": 0.2}, 0, "standard_deviations must map the text of each measure"),
         (
             {"Brier": 0.2, "PR": 0.5},
             {"Brier": 0.1, "PR": 0.1, "NR": 0.2},
             "standard_deviations contradict each other about PR: they give it the values 0.1 and",
         ),
         ({"Brier": 0.2}, {"Brier": "much"}, "standard_deviations['Brier'] must be a number, got"),
-        ({"Brier": 0.2}, {"PR": 0.1}, "rates has no value for PR"),
+        ({"Brier": 0.2}, {"PR": 0.1}, "standard_deviations has no value for Brier"),
         ({"Brier": 0.2}, {"Brier - PR": 0.1}, "'Brier - PR' is not one measure"),
         ({"Brier": 0.2}, 0.1, "standard_deviations must map the text of each measure"),
     ],
@@ -245,3 +246,23 @@ def test_contradicting_shares_are_refused():
     shares = {"PR | [M]": 0.4, "NR | [M]": 0.5}
     with pytest.raises(ValueError, match="group_shares contradict each other about PR"):
         required_safety_rows("PR | [M] <= 0.5", {"PR | [M]": 0.4}, shares)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Brier | [M] - Brier <= 0.1", "Brier - ERR <= 0.1", "Brier | [M] - Brier | [old] <= 0.1"],
+)
+def test_averages_of_the_same_rows_are_not_combined(text):
+    names = ["Brier", "Brier | [M]", "Brier | [old]", "ERR"]
+    with pytest.raises(ValueError, match="cannot be planned together, because they may share rows"):
+        required_safety_rows(
+            text, dict.fromkeys(names, 0.2), standard_deviations=dict.fromkeys(names[:3], 0.2)
+        )
+
+
+def test_a_standard_deviation_may_be_that_of_a_sample_at_both_ends():
+    asked = "PR <= 0.4", {"PR": 0.3}
+    at_ends = math.sqrt(0.21)
+    expected = required_safety_rows(*asked, standard_deviations={"PR": at_ends})
+    found = required_safety_rows(*asked, standard_deviations={"PR": 1.005 * at_ends})
+    assert found == expected

@@ -199,7 +199,7 @@ def test_no_number_of_rows_helps_rates_that_violate(text, rates):
         ),
         (
             ("F1 >= 0.8", {"F1": 0.9}),
-            "'F1' is not a single measure: it means 2 - 2 / (1 + Jaccard). Give the rate that you "
+            "'F1' is not a single measure: it means 2 - 2 / (1 + Jaccard). Give the value that you "
             "expect of 'Jaccard'.",
         ),
         (("ACC >= 0.9", {"ACC": 1.5}), "rates['ACC'] must be between 0 and 1, got 1.5."),

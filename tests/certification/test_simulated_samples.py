@@ -1,6 +1,7 @@
 """Simulated samples of numbers, compared with the betting test on samples of their own."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sklearn_seldonian.constraints import Schema, bind, parse
 SCHEMA = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)})
 EXCLUSIVE = frozenset({frozenset({"M", "F"})})
 ANY = -math.inf, math.inf
+DECIDED = Distribution.of_decisions(0.8)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,8 @@ ANY = -math.inf, math.inf
         Distribution(0.3, math.sqrt(0.21), (0.0, 1.0)),  # two points
         Distribution(0.5, 0.0, (0.0, 1.0)),
         Distribution(0.0, 0.0, (0.0, 1.0)),
+        Distribution(0.5, 1e-160, (0.0, 1.0)),
+        Distribution(0.5, 1e-160, (0.0, math.inf)),
         Distribution(0.5, 1.0, (0.0, math.inf)),
         Distribution(-0.5, 1.0, (-math.inf, 1.0)),
         Distribution(0.5, 1.0, ANY),
@@ -35,9 +39,13 @@ ANY = -math.inf, math.inf
 )
 def test_numbers_have_the_moments_and_the_range(distribution):
     drawn = distribution.draws((200_000,), np.random.default_rng(0))
-    error = 4 * distribution.deviation / math.sqrt(len(drawn))
+    deviation = distribution.deviation
+    error = 4 * deviation / math.sqrt(len(drawn))
     assert drawn.mean() == pytest.approx(distribution.mean, abs=error + 1e-12)
-    assert drawn.std() == pytest.approx(distribution.deviation, rel=0.03)
+    assert drawn.std() == pytest.approx(deviation, rel=0.03, abs=1e-12)
+    if deviation > 1e-9:
+        third = np.mean((drawn - distribution.mean) ** 3) / deviation**3
+        assert third == pytest.approx(distribution.skewness, rel=0.1, abs=0.05)
     low, high = distribution.range
     assert low <= drawn.min()
     assert drawn.max() <= high
@@ -72,10 +80,10 @@ def test_a_margin_is_a_line_with_residuals():
 def samples_of(text, distributions, n, method="auto"):
     """The tests of a constraint at delta .05, and samples with `n` rows for each mean."""
     constraint = bind(parse(text), SCHEMA)
-    means = dict(zip(constraint.estimands, distributions, strict=False))
-    rates = dict.fromkeys(constraint.estimands[len(means) :], 0.8)
+    means = dict(zip(constraint.estimands, distributions, strict=True))
     trials = dict.fromkeys(constraint.estimands, n)
-    simulated = SimulatedSamples(means, rates, trials, method, EXCLUSIVE, n * len(trials))
+    are_decided = any("ACC" in mean.label for mean in means)
+    simulated = SimulatedSamples(means, trials, n * len(trials), are_decided, method, EXCLUSIVE)
     return [(constraint.tree, 0.05)], simulated
 
 
@@ -115,8 +123,10 @@ def test_the_share_is_that_of_the_test_on_samples(
         ("Brier <= 0.5", [Distribution(0.6, 0.1, (0.0, 1.0))], 0.0),
         ("max(Brier, 0.6) <= 0.5", [Distribution(0.2, 0.0, (0.0, 1.0))], 0.0),
         ("min(Brier, 0.4) <= 0.5", [Distribution(0.6, 0.0, (0.0, 1.0))], 1.0),
-        ("Brier * ACC <= 0.5", [Distribution(0.2, 0.1, (0.0, 1.0))], 1.0),  # a box
-        ("Brier * ACC <= 0.1", [Distribution(0.2, 0.1, (0.0, 1.0))], 0.0),
+        ("Brier * ACC <= 0.5", [Distribution(0.2, 0.1, (0.0, 1.0)), DECIDED], 1.0),  # a box
+        ("Brier * ACC <= 0.1", [Distribution(0.2, 0.1, (0.0, 1.0)), DECIDED], 0.0),
+        ("Brier <= 0.3", [Distribution(0.01, 0.04, (0.0, 1.0))], 1.0),  # skewed
+        ("Brier <= 0.002", [Distribution(0.01, 0.04, (0.0, 1.0))], 0.0),
         ("PR | [M] / PR | [F] <= 2", [Distribution(0.3, 0.1, (0.0, 1.0))] * 2, 1.0),
         ("PR | [M] / PR | [F] <= 0.9", [Distribution(0.3, 0.1, (0.0, 1.0))] * 2, 0.0),
         ("LogLoss <= 0.5", [Distribution(0.1, 0.1, (0.0, math.inf))], 1.0),
@@ -143,3 +153,22 @@ def test_many_rows_need_no_more_memory_and_have_the_same_margin(monkeypatch):
     monkeypatch.setattr(_simulated_samples, "ROWS_OF_A_PILOT", 2000)
     monkeypatch.setattr(_simulated_samples, "MOST_NUMBERS", 1024 * 1000)
     assert simulated.passing_share(tests, 1024) == pytest.approx(found, abs=0.05)
+
+
+@pytest.mark.parametrize("n_large", [1000, 100_000, 10_000_000])
+def test_a_small_group_keeps_its_rows_beside_a_large_one(n_large):
+    """The share is that of the small group alone, which the large one hardly changes."""
+    of = Distribution(0.17, 0.2, (0.0, 1.0))
+    tests, simulated = samples_of("PR | [M] - PR | [F] <= 0.1", [of, of], 100)
+    first, second = simulated.trials
+    simulated = replace(simulated, trials={first: 100, second: n_large}, n_rows=100 + n_large)
+    assert simulated.passing_share(tests, 1024) == pytest.approx(0.98, abs=0.025)
+
+
+def test_decisions_in_a_test_of_numbers_are_zeros_and_ones():
+    tests, simulated = samples_of(
+        "Brier | [M] - ERR | [F] <= 0.11",
+        [Distribution(0.17, 0.2, (0.0, 1.0)), Distribution.of_decisions(0.83)],
+        120,
+    )
+    assert 0.6 < simulated.passing_share(tests, 1024) < 0.99
