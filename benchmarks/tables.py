@@ -268,7 +268,7 @@ def numbers() -> dict[str, str]:
     for n, (kept, wrong) in groups.iterrows():
         found[f"groups_{n}"], found[f"independent_{n}"] = f"{kept:.3f}", f"{wrong:.3f}"
     factors = [f"{factor:.1f}" for factor in sorted(read("power")["factor"])]
-    found["power_least"], *_, found["power_second"], found["power_largest"] = factors
+    found["power_least"], *_, found["power_largest"] = factors
     found["power_cases"] = str(len(factors))
     resampler, selector, best, seeds = read("misuse").itertuples(index=False)
     found["resampler_certified"], found["resampler_truth"] = _first_numbers(resampler)
