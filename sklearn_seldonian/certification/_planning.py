@@ -225,17 +225,16 @@ class Plan:
             for mean in trials
         }
         deterministic = not any(isinstance(mean.quantity, Rate) for mean in self.means)
-        key = None
-        if len(block) == 1 and isinstance(block[0][0], Atom) and block[0][0].linear is not None:
-            key = (block[0][0].linear, block[0][1], *means.values(), *trials.values(), n_rows)
+        samples = SimulatedSamples(
+            means, trials, n_rows, deterministic, self.method, self.mutually_exclusive_columns
+        )
+        (tree, delta), *others = block
+        test: Hashable = tuple(block)
+        if not others and isinstance(tree, Atom) and tree.linear is not None:
+            test = tree.linear, tree.is_ratio, delta  # the same in each of some equal groups
+        key = test, *means.values(), *trials.values(), n_rows, self.n_draws
         if key not in self._shares:
-            samples = SimulatedSamples(
-                means, trials, n_rows, deterministic, self.method, self.mutually_exclusive_columns
-            )
-            share = samples.passing_share(block, self.n_draws)
-            if key is None:
-                return share
-            self._shares[key] = share
+            self._shares[key] = samples.passing_share(block, self.n_draws)
         return self._shares[key]
 
     def _blocks(self, tests: Sequence[Test]) -> list[list[Test]]:

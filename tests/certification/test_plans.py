@@ -7,6 +7,7 @@ import pytest
 
 from sklearn_seldonian import probability_of_passing, required_safety_rows
 from sklearn_seldonian.bounds import Totals, totals_test
+from sklearn_seldonian.certification import _planning
 
 GAP = "PR | [M] - PR | [F] <= 0.15"
 HALVES = {"PR | [M]": 0.5, "PR | [F]": 0.5}
@@ -132,3 +133,20 @@ def test_quantifiers_gaps_and_alternatives_have_plans(text, rates, spread):
     assert 20 < n < 1000
     found = probability_of_passing(text, rates, n, shares, standard_deviations=spread)
     assert found == pytest.approx(0.8, abs=0.06)
+
+
+def test_equal_groups_are_simulated_once(monkeypatch):
+    groups = {f"Brier | [g == {i}]": 0.15 for i in range(6)}
+    calls = []
+    share_of = _planning.SimulatedSamples.passing_share
+    monkeypatch.setattr(
+        _planning.SimulatedSamples,
+        "passing_share",
+        lambda self, *asked: calls.append(asked) or share_of(self, *asked),
+    )
+    shares, spread = dict.fromkeys(groups, 0.1), dict.fromkeys(groups, 0.2)
+    limit = "max(Brier, by=g) <= 0.2"
+    found = probability_of_passing(limit, groups, 1500, shares, standard_deviations=spread)
+    (one,) = {probability_of_passing("Brier <= 0.2", {"Brier": 0.15}, 150, **BRIER)}
+    assert found == pytest.approx(one**6)
+    assert len(calls) == 2
