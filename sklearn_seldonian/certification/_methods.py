@@ -222,7 +222,7 @@ def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
         expression, limit = quotient(atom, ratio), ratio.limit
     function = function_of_rates(expression, atom.estimands, evidence)
     is_sum = _independent_rates(atom, evidence) is not None and not atom.is_ratio
-    if function is None or (is_sum and function.fewest < ROWS_OF_TAILS):
+    if function is None or (is_sum and min(function.given_sizes) < ROWS_OF_TAILS):
         return None
 
     def excess(test: bounds.InverseNormalTest) -> float:
@@ -232,7 +232,7 @@ def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
 
     @cache
     def result(delta: float) -> tuple[float, float]:
-        """The bound and the p-value. The test itself, of megabytes, is not kept."""
+        """The bound and the p-value, so that the test, of megabytes, need not be kept."""
         test = function.test(delta)
         return excess(test), test.p_value(limit)
 

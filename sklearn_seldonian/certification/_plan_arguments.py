@@ -75,16 +75,17 @@ class ExpectationMissing(ValueError):
 
 def plan_of(
     constraint: Any,
-    rates: Any,
-    group_shares: Any,
+    expected: tuple[Any, Any, Any],
     delta: Any,
     method: Any,
-    *,
-    standard_deviations: Any,
-    measures: Sequence[RowMeasure],
-    **targets: Any,
+    measures: Any,
+    targets: tuple[Any, Any, Any, Any],
 ) -> Plan:
-    """The plan that the arguments of `required_safety_rows` describe."""
+    """The plan that the arguments of `required_safety_rows` describe.
+
+    `expected` has its rates, shares of groups and standard deviations; `targets` are the arguments
+    of `targets_of`.
+    """
     _requests.check_choice("method", method, METHODS)
     constraints = parse_all(constraint)
     if not constraints:
@@ -93,12 +94,13 @@ def plan_of(
             "'ACC >= 0.9'."
         )
     deltas = _requests.check_deltas(delta, len(constraints))
-    rates = _requests.check_mapping("rates", rates)
-    shares = _requests.check_mapping("group_shares", {} if group_shares is None else group_shares)
-    given = {} if standard_deviations is None else standard_deviations
-    deviations = _requests.check_mapping("standard_deviations", given)
+    given, *optional = expected
+    given_shares, given_deviations = ({} if each is None else each for each in optional)
+    rates = _requests.check_mapping("rates", given)
+    shares = _requests.check_mapping("group_shares", given_shares)
+    deviations = _requests.check_mapping("standard_deviations", given_deviations)
     texts = {text: parse(f"{text} <= 1") for text in (*rates, *shares, *deviations)}
-    _check_measures(constraints, targets["classes"])
+    _check_measures(constraints, classes=targets[0])
     known = _arguments.check_measures(measures)
     schema = _schema(constraints, list(texts.values()), known, targets)
     resolved = [bind(each, schema) for each in constraints]
@@ -251,7 +253,7 @@ def _schema(
     constraints: Sequence[Constraint],
     expected: Sequence[Constraint],
     measures: Sequence[RowMeasure],
-    targets: Mapping[str, Any],
+    targets: tuple[Any, Any, Any, Any],
 ) -> Schema:
     """A schema in which every level that `constraints` and the `expected` measures name exists."""
     written = [*constraints, *expected]
@@ -274,7 +276,7 @@ def _schema(
         levels={name: tuple(dict.fromkeys(found)) for name, found in levels.items()},
         combinations=_combinations(quantifiers, expected),
         measures=measures,
-        **targets_of(**targets).schema,
+        **targets_of(*targets).schema,
     )
 
 

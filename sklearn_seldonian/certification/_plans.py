@@ -132,19 +132,9 @@ def required_safety_rows(
     True
     """
     power = _requests.check_probability("power", power)
-    plan = plan_of(
-        constraint,
-        rates,
-        group_shares,
-        delta,
-        method,
-        standard_deviations=standard_deviations,
-        classes=classes,
-        pos_label=pos_label,
-        measures=measures,
-        target_range=target_range,
-        prediction_range=prediction_range,
-    )
+    expected = rates, group_shares, standard_deviations
+    targets = classes, pos_label, target_range, prediction_range
+    plan = plan_of(constraint, expected, delta, method, measures, targets)
     n_rows = replace(plan, n_draws=DRAWS_FOR_ROWS).sufficient_rows(power)
     rows_a_row = _rows_for_an_independent_one(design_effect)
     return None if n_rows is None else math.ceil(n_rows * rows_a_row - ROUNDING)
@@ -210,19 +200,9 @@ def probability_of_passing(
     0.903
     """
     n_rows = _requests.check_count("n_rows", n_rows)
-    plan = plan_of(
-        constraint,
-        rates,
-        group_shares,
-        delta,
-        method,
-        standard_deviations=standard_deviations,
-        classes=classes,
-        pos_label=pos_label,
-        measures=measures,
-        target_range=target_range,
-        prediction_range=prediction_range,
-    )
+    expected = rates, group_shares, standard_deviations
+    targets = classes, pos_label, target_range, prediction_range
+    plan = plan_of(constraint, expected, delta, method, measures, targets)
     return plan.passing_probability(int(n_rows / _rows_for_an_independent_one(design_effect)))
 
 

@@ -71,9 +71,14 @@ class Distribution(NamedTuple):
             return 0.0
         if math.isinf(low) or math.isinf(high):
             return 2.0 * self.deviation / (self.mean - (high if math.isinf(low) else low))
-        below, above = self.mean - low, high - self.mean
-        total = below * above / variance - 1.0
-        return 2.0 * (above - below) / self.deviation / (total + 2.0)
+        leaning = (high - self.mean) - (self.mean - low)
+        return 2.0 * leaning / self.deviation / (self._concentration + 2.0)
+
+    @property
+    def _concentration(self) -> float:
+        """The sum of the two shapes of a beta distribution with these moments."""
+        below, above = self.mean - self.range[0], self.range[1] - self.mean
+        return below * above / self.deviation**2 - 1.0
 
     def draws(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Independent random numbers."""
@@ -84,7 +89,7 @@ class Distribution(NamedTuple):
             return rng.normal(self.mean, self.deviation, shape)
         if math.isfinite(low) and math.isfinite(high):
             share = (self.mean - low) / (high - low)
-            total = (self.mean - low) * (high - self.mean) / variance - 1.0
+            total = self._concentration
             if total > ONE_POINT:
                 return np.full(shape, self.mean)
             if total < TWO_POINTS:
@@ -183,23 +188,21 @@ class SimulatedSamples:
         few = ROWS_OF_PILOTS // max(self.trials.values())
         n_pilots = min(max(few, FEWEST_PILOTS), MOST_PILOTS)
         samples = [pilot._evidence(rng) for _ in range(n_pilots)]
+        seen = pilot._moments_of(samples)
         true = {mean: (of.mean, of.deviation**2) for mean, of in self.means.items()}
         once = {mean: (np.array([m]), np.array([v])) for mean, (m, v) in true.items()}
         found = {}
         for atom, delta in tested:
             (error,), (error_of_pilot,) = self._value(atom, once)[1], pilot._value(atom, once)[1]
             factor = error / error_of_pilot if error_of_pilot else 1.0
-            found[atom, delta] = pilot._margin(atom, delta, samples).scaled(float(factor))
+            methods = (method_for(atom, sample, self.method) for sample in samples)
+            uppers = np.array([method.upper(delta) for method in methods])
+            margin = Margin(0.0, math.inf, np.zeros(1))
+            if np.isfinite(uppers).all():  # otherwise no test exists
+                value, errors = pilot._value(atom, seen)
+                margin = Margin.fitted(errors, uppers - value)
+            found[atom, delta] = margin.scaled(float(factor))
         return found
-
-    def _margin(self, atom: Atom, delta: float, samples: Sequence[Evidence]) -> Margin:
-        """The margin of a sum of means that its bounds in some samples show."""
-        methods = (method_for(atom, seen, self.method) for seen in samples)
-        uppers = np.array([method.upper(delta) for method in methods])
-        if not np.isfinite(uppers).all():  # no test exists
-            return Margin(0.0, math.inf, np.zeros(1))
-        value, error = self._value(atom, self._moments_of(samples))
-        return Margin.fitted(error, uppers - value)
 
     def _value(self, atom: Atom, moments: Moments) -> tuple[Array, Array]:
         """The estimate of a sum of means in each sample, and its standard error."""

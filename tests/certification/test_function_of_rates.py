@@ -1,5 +1,7 @@
 """Functions of rates that may share rows: their tables, tests and predictions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -174,3 +176,15 @@ def test_with_many_rows_the_cells_are_fewer_and_the_bound_is_about_as_tight(n):
     assert test.upper - estimate == pytest.approx(few.upper - estimate, rel=0.02)
     assert (test.upper == few.upper) == (n > MANY_ROWS)
     assert test.upper <= few.upper
+
+
+def test_rows_that_count_in_no_rate_do_not_change_the_test():
+    """How many of them there are is random given the sizes that the proof of the test fixes."""
+    (atom,) = atoms_of(bind(parse("TPR | [sex == 'M'] - TPR <= 0.05"), SCHEMA).tree)
+    counts = {'TPR | [sex == "M"]': (20_000, 30_000), "TPR": (41_000, 60_000)}
+    function = function_of_rates(atom.expression, atom.estimands, evidence(counts)(atom.estimands))
+    assert sum(function.given_sizes) < MANY_ROWS
+    others = {(0,) * len(atom.estimands): float(MANY_ROWS)}
+    with_others = replace(function, table={**function.table, **others})
+    assert with_others.test(0.05).upper == function.test(0.05).upper
+    assert function.test(0.05).upper < function.test(0.05, FEW_CELLS).upper
