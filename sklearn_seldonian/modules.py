@@ -1,20 +1,27 @@
-"""Small networks to start from."""
+"""Small models to start from."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["MLP", "ConvNet"]
+__all__ = ["MLP", "AdditiveModel", "ConvNet"]
 
 
 def module_or_default(module: Any) -> Any:
     """`module`, or the class `MLP` if it is None."""
     return MLP if module is None else module
+
+
+def module_of_sizes(module: Any, sizes: Mapping[str, Any]) -> Any:
+    """`module`, or if it is None the class that has these sizes."""
+    if module is None and "module__knots" in sizes:
+        return AdditiveModel
+    return module_or_default(module)
 
 
 class MLP(nn.Module):
@@ -57,6 +64,58 @@ class MLP(nn.Module):
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits of shape (n_rows, n_outputs)."""
         outputs: torch.Tensor = self.layers(X)
+        return outputs
+
+
+class AdditiveModel(nn.Module):
+    """A sum of piecewise linear functions of one feature each [1]_.
+
+    A feature's function is linear between its knots. It is written as a multiple of the feature,
+    plus one hinge function ``max(0, feature - knot)`` per knot [2]_. So the model is linear in the
+    features and in these functions.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features per row; inputs with more dimensions are flattened.
+    n_outputs : int
+        Number of outputs: the number of classes, or 1 for a regressor.
+    knots : array-like of shape (n_knots, 4)
+        Per knot: the position of its feature, the knot, and what is subtracted from its hinge
+        function and divides it after that. An estimator computes them from the candidate rows.
+
+    References
+    ----------
+    .. [1] T. Hastie and R. Tibshirani, "Generalized Additive Models", Statistical Science 1(3),
+       1986.
+    .. [2] J. H. Friedman, "Multivariate Adaptive Regression Splines", Annals of Statistics 19(1),
+       1991.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_seldonian.modules import AdditiveModel
+    >>> model = AdditiveModel(n_features=9, n_outputs=2, knots=[[0, -0.5, 0, 1], [0, 0.5, 0, 1]])
+    >>> model(torch.zeros(5, 9)).shape
+    torch.Size([5, 2])
+    """
+
+    positions: torch.Tensor
+    hinges: torch.Tensor
+
+    def __init__(self, n_features: int, n_outputs: int, knots: Sequence[Sequence[float]]) -> None:
+        super().__init__()
+        positions, *hinges = torch.as_tensor(knots, dtype=torch.float64).reshape(-1, 4).T
+        self.register_buffer("positions", positions.long())
+        self.register_buffer("hinges", torch.stack(hinges).to(torch.get_default_dtype()))
+        self.layer = nn.Linear(n_features + len(positions), n_outputs)
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (n_rows, n_outputs)."""
+        X = X.flatten(1)
+        knots, means, scales = self.hinges
+        hinges = (torch.relu(X[:, self.positions] - knots) - means) / scales
+        outputs: torch.Tensor = self.layer(torch.cat([X, hinges], dim=1))
         return outputs
 
 

@@ -239,14 +239,15 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     Parameters
     ----------
     module : torch.nn.Module class or instance, default=None
-        The network. An instance is copied. None: a linear model and a network of two hidden layers,
-        both a `sklearn_seldonian.modules.MLP`, are trained and compared on candidate rows. The
-        network is kept if it is more likely to pass, by more than 0.1, or by more than 0.3 if
-        neither is predicted to pass. It is also kept if it is at least as likely to pass and its
-        error is lower by more than half a standard error. With
-        fewer than 200 candidate rows, or with a sampler as `preprocessor`, no rows are available
-        for the comparison, and the linear model is used. Without constraints there is no comparison
-        either, and the network is used.
+        The network. An instance is copied. None: a linear model, a
+        `sklearn_seldonian.modules.AdditiveModel` and a network of two hidden layers are trained and
+        compared on candidate rows, in this order. A later one is kept if it is more likely to pass,
+        by more than 0.1, or by more than 0.3 if neither is predicted to pass. It is also kept if it
+        is at least as likely to pass and its error is lower by more than half a standard error. The
+        additive model is left out if there are fewer than ten candidate rows per knot. With fewer
+        than 200 candidate rows, or with a sampler as `preprocessor`, no rows are available for the
+        comparison, and the linear model is used. Without constraints there is no comparison either,
+        and the network is used.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"ACC >= 0.95"`` or
         ``"abs(PR | [M] - PR | [F]) <= 0.1"``. Without constraints, all rows are used for training.
@@ -341,9 +342,8 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         - ``passing_i``, the predicted probability that constraint i passes the safety test;
         - ``kept``, whether the epoch was the best so far;
         - ``seconds``, the duration of the epoch;
-        - ``module``, only if a linear model and a network were compared: which of the two was
-          trained. The epochs of the kept one come last, and a remark of the certificate says why
-          it was kept.
+        - ``module``, only if several models were compared: which of them was trained. The epochs of
+          the kept one come last, and a remark of the certificate says why it was kept.
 
         Estimates, bounds and probabilities are computed with the epoch's best decision threshold,
         on the candidate data that epochs are evaluated on. For a network with few rows per

@@ -73,7 +73,7 @@ class LearnerParameters(BaseEstimator):
         The number of epochs, or the largest number with `n_iter_no_change`.
     batch_size : int, default=None
         Rows per training batch. None: so many that an epoch has 20 batches, but at least 8 and
-        at most 128.
+        at most 256.
     n_iter_no_change : int or None, default=None
         Stop training under constraints after this many epochs without a better checkpoint. None:
         train for `max_epochs`.

@@ -94,8 +94,8 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     ----------
     module : torch.nn.Module class or instance, default=None
         The network, with one output per row. An instance is copied. It learns the standardised
-        target; see Notes. None: a linear model or a network, chosen by their loss as in
-        `SeldonianClassifier`.
+        target; see Notes. None: a linear model, an additive model or a network, chosen by their
+        loss as in `SeldonianClassifier`.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"MSE <= 0.8"`` or
         ``"abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.1"``. Without constraints, all rows

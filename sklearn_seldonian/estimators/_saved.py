@@ -31,7 +31,7 @@ from sklearn_seldonian.learners.lagrangian import (
     TrainedNet,
     from_dict,
 )
-from sklearn_seldonian.modules import MLP, module_or_default
+from sklearn_seldonian.modules import MLP, AdditiveModel, module_of_sizes
 
 Path = str | PathLike[str]
 Promise = Mapping[str, Any]
@@ -39,7 +39,7 @@ Labels = NDArray[Any]
 
 # The entry of a file's metadata that holds everything except the weights.
 ENTRY = "sklearn_seldonian"
-SIZES = ("module__n_features", "module__n_outputs", "module__hidden")
+SIZES = ("module__n_features", "module__n_outputs", "module__hidden", "module__knots")
 # How the certificate of a search states the share of delta of one test among several.
 HOLM = re.compile(r"tested at delta / (\d+)\.")
 
@@ -297,8 +297,9 @@ def _refusal(name: str, what: str) -> ValueError:
 
 def load_net(path: Path, facts: Facts, learner: LagrangianLearner) -> LagrangianNet:
     """A net of the learner with the weights in a file, whose facts have to be checked before."""
-    if module_or_default(learner.module) is MLP:
-        _check_sizes(path, facts.sizes, learner.settings)
+    module = module_of_sizes(learner.module, facts.sizes)
+    if module in (MLP, AdditiveModel):
+        _check_sizes(path, module, facts.sizes, learner.settings)
     weights = safetensors.torch.load_file(str(path))
     with torch.inference_mode(False):
         net = learner.initialized(facts.sizes, from_dict(facts.task))
@@ -319,13 +320,15 @@ def load_net(path: Path, facts: Facts, learner: LagrangianLearner) -> Lagrangian
     return net
 
 
-def _check_sizes(path: Path, sizes: Mapping[str, int], settings: Mapping[str, Any]) -> None:
-    """Refuse sizes of an MLP that the weights do not have, before memory is allocated for them."""
+def _check_sizes(
+    path: Path, kind: type[nn.Module], sizes: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    """Refuse sizes of a module that the weights do not have, before memory is allocated."""
     nested = {name.partition("__")[::2]: value for name, value in {**sizes, **settings}.items()}
     keywords = {name: value for (part, name), value in nested.items() if part == "module"}
     try:
         with torch.device("meta"):  # tensors on this device have a shape, but no memory
-            module = MLP(**keywords).state_dict()
+            module = kind(**keywords).state_dict()
         shapes = {name: list(tensor.shape) for name, tensor in module.items()}
     except (RuntimeError, TypeError, ValueError) as error:
         raise _refusal("sizes", f"does not make a module ({error})") from error

@@ -11,6 +11,7 @@ from sklearn_seldonian.selection._linearisation import Linearised
 from sklearn_seldonian.selection._margins import normal_margins
 from sklearn_seldonian.selection._problem import ConstrainedProblem
 from sklearn_seldonian.selection._ranking import (
+    LIKELIER,
     MARGIN,
     SelectionKey,
     averaged,
@@ -20,6 +21,7 @@ from sklearn_seldonian.selection._ranking import (
 from sklearn_seldonian.selection._thresholds import ClassShifts, ShiftedDecisions, class_shifts
 
 __all__ = [
+    "LIKELIER",
     "MARGIN",
     "ClassShifts",
     "ConstrainedProblem",

@@ -13,6 +13,8 @@ SelectionKey = tuple[float, float, float]
 # lower by more than this many standard errors of the difference. The lowest of many estimated
 # errors is too low, so without a margin the choice favours models whose estimates vary most.
 MARGIN = 0.5
+# Or if its predicted probability of passing is larger by more than this.
+LIKELIER = 0.1
 # So many neighbours on each side are averaged to judge the error at one of many thresholds.
 N_NEIGHBOURS = 3
 

@@ -71,7 +71,8 @@ class TestDisasters:
         assert not model.solution_found_
 
     def test_oversampler_inside_certifies_a_cautious_model_only_where_that_is_true(self):
-        model = fitted(*rare_class(2), "TPR >= 0.8", RandomOverSampler(random_state=2))
+        sampler = RandomOverSampler(random_state=7)
+        model = fitted(*rare_class(7), "TPR >= 0.8", sampler, module__hidden=())
         fresh, labels = rare_class(1000, 20_000)
         assert model.solution_found_
         assert model.predict(fresh).mean() > 0.8  # nearly all

@@ -30,7 +30,7 @@ FETCHED_BYTES = 2**20
 # decision alone as among others.
 MIN_ROWS_PER_PASS = 64
 # The default number of batches per epoch, unless the batches would be too small or too large.
-BATCHES_PER_EPOCH, MIN_BATCH_SIZE, MAX_BATCH_SIZE = 20, 8, 128
+BATCHES_PER_EPOCH, MIN_BATCH_SIZE, MAX_BATCH_SIZE = 20, 8, 256
 # Without gradients, at most about this many numbers and this many rows pass through a module at
 # once, because the outputs of its layers have to fit a processor's cache.
 NUMBERS_PER_PASS, MAX_ROWS_PER_PASS = 2**18, 1024

@@ -12,7 +12,7 @@ from torch import nn
 from sklearn_seldonian.constraints import Choice
 from sklearn_seldonian.learners._price import UNSEEN, Outcome, Price
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED, Adjustment
-from sklearn_seldonian.selection import MARGIN, Prediction, SelectionKey, selection_key
+from sklearn_seldonian.selection import LIKELIER, MARGIN, Prediction, SelectionKey, selection_key
 
 Array = NDArray[np.float64]
 
@@ -96,11 +96,17 @@ class Candidate(NamedTuple):
 
 
 class LatestOfBest:
-    """The choice among epochs: the latest whose error is about as low as that of the best.
+    """The choice among epochs: the latest that is about as good as the best.
 
-    The learning rate falls, so later weights are nearer to the optimum. The lowest of all estimated
-    errors is often that of an earlier epoch by chance. An epoch is kept unless its error is higher
-    than that of the best one by more than `MARGIN` standard errors of the difference.
+    The learning rate falls, so later weights are nearer to the optimum. The best estimate is often
+    that of an earlier epoch by chance. If epochs are predicted to pass, the latest is kept whose
+    error is higher than that of the best by at most `MARGIN` standard errors of the difference.
+    Otherwise the latest is kept whose probability of passing is lower by at most `LIKELIER`.
+
+    Parameters
+    ----------
+    power : float
+        As in `selection_key`.
 
     Attributes
     ----------
@@ -108,7 +114,8 @@ class LatestOfBest:
         The best epoch so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, power: float) -> None:
+        self._power = power
         self.improved = 0
         self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
         self._errors: Array | None = None
@@ -118,6 +125,8 @@ class LatestOfBest:
         if key > self._key:
             self.improved, self._key, self._errors = epoch, key, errors
             return True
+        if 0 < key[0] < self._power and self._key[0] < self._power:
+            return key[0] >= self._key[0] - LIKELIER
         if errors is None or self._errors is None or key[0] != self._key[0]:
             return False
         standard_error = float(np.linalg.norm(errors - self._errors))
@@ -139,7 +148,7 @@ class Checkpoints:
         self.evaluated: tuple[Candidate, torch.Tensor] | None = None
         self.adjustment = UNADJUSTED
         self.epoch: int | None = None
-        self._choice, self._choice_without = LatestOfBest(), LatestOfBest()
+        self._choice, self._choice_without = LatestOfBest(power), LatestOfBest(power)
         # The epoch that would be kept without constraints, and its results.
         self._without = 0, UNSEEN
 

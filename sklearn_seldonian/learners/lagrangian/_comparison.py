@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,16 +10,14 @@ import torch
 
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
-from sklearn_seldonian.selection import MARGIN
+from sklearn_seldonian.selection import LIKELIER, MARGIN
 
 # The number of parts of the rows whose differences between two nets give the standard error.
 N_PARTS = 20
-# If it is predicted to pass and the simple one is not, its probability of passing must be larger by
-# this much.
-LIKELIER = 0.1
-# If neither is predicted to pass, by this much. With 500 candidate rows and PPV >= 0.75 on Adult,
-# networks whose predicted probability was larger by .1 to .3 passed in 3 of 9 draws, and the linear
-# models of the same draws in 6. The prediction for the network comes from half of the rows.
+# If neither is predicted to pass, the probability of passing must be larger by this much. With 500
+# candidate rows and PPV >= 0.75 on Adult, networks whose predicted probability was larger by .1 to
+# .3 passed in 3 of 9 draws, and the linear models of the same draws in 6. The prediction for the
+# network comes from half of the rows.
 LIKELIER_OF_UNLIKELY = 0.3
 
 
@@ -67,32 +65,51 @@ def preferred(nets: Mapping[str, Evaluated | None], power: float) -> tuple[str, 
     ----------
     .. [1] L. Breiman et al., "Classification and Regression Trees", Wadsworth, 1984, section 3.4.3.
     """
-    (kept, simple), *others = nets.items()
-    remark = ""
+    (kept, best), *others = nets.items()
+    reasons = []
     for name, other in others:
-        is_better, why = _compared(simple, name, other, power)
-        remark = f"A {kept} and a {name} were trained"
+        is_better, why = _compared(kept, best, name, other, power)
+        reasons.append(why)
         if is_better:
-            kept, simple = name, other
-        remark = f"{remark}. The {kept} was kept: {why}."
-    return kept, remark
+            kept, best = name, other
+    if not reasons:
+        return kept, ""
+    compared = f"{_listed(nets)} were trained and compared on the same candidate rows."
+    return kept, f"{compared} The {kept} was kept: {'; '.join(reasons)}."
+
+
+def with_article(name: str) -> str:
+    """The name with its indefinite article."""
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The names as the beginning of a sentence."""
+    *first, last = map(with_article, names)
+    words = f"{', '.join(first)} and {last}"
+    return words[0].upper() + words[1:]
 
 
 def _compared(
-    simple: Evaluated | None, name: str, other: Evaluated | None, power: float
+    name: str, simple: Evaluated | None, name_other: str, other: Evaluated | None, power: float
 ) -> tuple[bool, str]:
-    """Whether the `other`, which has this `name`, is better, and the reason in words."""
+    """Whether the `other` is better, and the reason in words."""
     if simple is None or other is None:
-        return simple is None, "training of the other did not lead to finite weights"
+        failed = name if simple is None else name_other
+        return simple is None, f"training of the {failed} did not lead to finite weights"
     likely, likely_other = (each.candidate.selection_key(power)[0] for each in (simple, other))
     lead = LIKELIER if likely_other >= power else LIKELIER_OF_UNLIKELY
     if not likely <= likely_other <= likely + lead:
-        return likely_other > likely, "its predicted probability of passing is higher"
+        is_better = likely_other > likely
+        likelier, rival = (name_other, name) if is_better else (name, name_other)
+        return is_better, (
+            f"the {likelier} has a higher predicted probability of passing than the {rival}"
+        )
     gain, error = _gain(simple, other)
     direction = "lower" if gain > 0 else "higher"
     return gain > MARGIN * error, (
-        f"on the same candidate rows the {other.evaluator.cost_in_words} of the {name} is "
-        f"{direction} by {abs(gain):.3g} (standard error {error:.2g})"
+        f"the {other.evaluator.cost_in_words} of the {name_other} is {direction} than that of the "
+        f"{name} by {abs(gain):.3g} (standard error {error:.2g})"
     )
 
 

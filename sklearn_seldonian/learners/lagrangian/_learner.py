@@ -28,17 +28,18 @@ from sklearn_seldonian.learners.lagrangian._batches import (
     to_inputs,
 )
 from sklearn_seldonian.learners.lagrangian._checkpoints import MIN_HELD_OUT
-from sklearn_seldonian.learners.lagrangian._comparison import preferred
+from sklearn_seldonian.learners.lagrangian._comparison import preferred, with_article
 from sklearn_seldonian.learners.lagrangian._devices import (
     gradients,
     own_random_numbers,
     resolve_device,
 )
+from sklearn_seldonian.learners.lagrangian._knots import knots_of
 from sklearn_seldonian.learners.lagrangian._model import TrainedNet, constrained_problem
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
 from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 from sklearn_seldonian.learners.lagrangian._tasks import Classification, Regression, Task
-from sklearn_seldonian.modules import MLP, module_or_default
+from sklearn_seldonian.modules import MLP, AdditiveModel, module_of_sizes, module_or_default
 from sklearn_seldonian.selection import ConstrainedProblem
 
 logger = logging.getLogger("sklearn_seldonian")
@@ -57,13 +58,8 @@ SETTINGS = (
     "callbacks",
     "verbose",
 )
-# The models to train, by name, with their settings. If no module is given, the simplest is first.
-THE_MODULE: Mapping[str, Mapping[str, Any]] = {"": {}}
-LINEAR: Mapping[str, Mapping[str, Any]] = {"": {"module__hidden": ()}}
-COMPARED: Mapping[str, Mapping[str, Any]] = {
-    "linear model": {"module__hidden": ()},
-    "network": {"module__hidden": (64, 64)},
-}
+# The models that are compared if no module is given, the simplest first.
+LINEAR, ADDITIVE, NETWORK = "linear model", "additive model", "network"
 # By rounding, the standard deviation of equal targets of size one can be this large.
 ROUNDING = 1e-12
 
@@ -78,7 +74,7 @@ class LagrangianLearner:
         As in `SeldonianClassifier`.
     settings : mapping of str to object
         The estimator's parameters named in `SETTINGS`, and skorch's double-underscore names.
-    sized : tuple of classes, default=(MLP,)
+    sized : tuple of classes, default=(MLP, AdditiveModel)
         Modules with the parameters `n_features` and `n_outputs`.
     processes : Processes, default=ALONE
         The processes that train the model together. The first one prints.
@@ -88,7 +84,7 @@ class LagrangianLearner:
     preprocessor: Any
     device: str
     settings: Mapping[str, Any]
-    sized: tuple[type, ...] = (MLP,)
+    sized: tuple[type, ...] = (MLP, AdditiveModel)
     processes: Processes = ALONE
 
     def train(
@@ -115,13 +111,13 @@ class LagrangianLearner:
         constrained = constrained_problem(problem, cells, task)
         n_safety = problem.n_safety
         logger.info("Training on %d rows; %d are held out for the test.", len(rows.y), n_safety)
-        sizes = self._sizes(X, task.n_classes)
+        can_compare = resampled is None and n_labelled >= 2 * MIN_HELD_OUT
         nets = {}
-        for name, own in self._candidates(constrained, n_labelled, resampled).items():
+        for name, own in self._candidates(constrained, X, can_compare).items():
             if name and self.settings["verbose"] and not self.processes.rank:
-                print(f"Training a {name}.")
+                print(f"Training {with_article(name)}.")
             with gradients(), own_random_numbers(device, seed):
-                net = self._net({**sizes, **own}, constrained, task, device, n_labelled)
+                net = self._net(own, constrained, task, device, n_labelled)
                 nets[name] = net.fit(tensors, resampled=resampled)
             if net.interrupted_:
                 break
@@ -130,11 +126,12 @@ class LagrangianLearner:
             outcome.model.net.to_device(device)
         return outcome
 
-    def initialized(self, sizes: Mapping[str, int], task: Task) -> LagrangianNet:
+    def initialized(self, sizes: Mapping[str, Any], task: Task) -> LagrangianNet:
         """A net that has not been trained, with a module of these `sizes`."""
         device = self._device
+        own = {"module": module_of_sizes(self.module, sizes), **sizes}
         with own_random_numbers(device, seed=0):
-            net = self._net(sizes, None, task, device, n_rows=0)
+            net = self._net(own, None, task, device, n_rows=0)
             net.initialize()
         return net
 
@@ -143,17 +140,25 @@ class LagrangianLearner:
         return self.processes.device if self.processes.n > 1 else resolve_device(self.device)
 
     def _candidates(
-        self, problem: ConstrainedProblem, n_rows: int, resampled: Rows | None
+        self, problem: ConstrainedProblem, X: Inputs, can_compare: bool
     ) -> Mapping[str, Mapping[str, Any]]:
-        """The module, or the models to compare if none is given.
+        """The module with its sizes, or the models to compare if none is given, by name.
 
-        If there are no held-out rows, the network is left out, because on training rows it would
-        appear to be the better one.
+        If they cannot be compared on held-out rows, only a linear model is trained, because on
+        training rows a network would appear to be the better one.
         """
+        n_classes = problem.shape[1]
         is_given = self.module is not None or any(s.startswith("module__") for s in self.settings)
         if is_given or not problem.atoms:
-            return THE_MODULE
-        return COMPARED if resampled is None and n_rows >= 2 * MIN_HELD_OUT else LINEAR
+            return {"": self._sized(module_or_default(self.module), X, n_classes)}
+        of_mlp, additive = (self._sized(kind, X, n_classes) for kind in (MLP, AdditiveModel))
+        linear = {**of_mlp, "module__hidden": ()}
+        if not can_compare:
+            return {"": linear}
+        network = {**of_mlp, "module__hidden": (64, 64)}
+        if not additive["module__knots"]:
+            return {LINEAR: linear, NETWORK: network}
+        return {LINEAR: linear, ADDITIVE: additive, NETWORK: network}
 
     def _outcome(
         self, nets: Mapping[str, LagrangianNet], preprocessor: Any, problem: Problem
@@ -215,13 +220,14 @@ class LagrangianLearner:
 
     def _net(
         self,
-        sizes: Mapping[str, int],
+        own: Mapping[str, Any],
         problem: ConstrainedProblem | None,
         task: Task,
         device: str,
         n_rows: int,
     ) -> LagrangianNet:
-        settings = {**sizes, **self.settings}
+        """A net with its `own` module and sizes, and with the settings of all nets."""
+        settings = {**own, **self.settings}
         if settings["batch_size"] is None:
             settings["batch_size"] = default_batch_size(n_rows)
         if any(name.startswith("iterator_train__") for name in settings):
@@ -231,7 +237,7 @@ class LagrangianLearner:
         for name in ("criterion", "callbacks"):  # copied, because training changes them
             settings[name] = copy.deepcopy(settings[name])
         return LagrangianNet(
-            copy.deepcopy(module_or_default(self.module)),
+            copy.deepcopy(settings.pop("module")),
             problem=problem,
             task=task,
             train_split=None,
@@ -240,15 +246,18 @@ class LagrangianLearner:
             **settings,
         )
 
-    def _sizes(self, X: Inputs, n_classes: int) -> dict[str, int]:
-        """The sizes that depend on the data, for modules that have these parameters."""
-        if module_or_default(self.module) not in self.sized:
-            return {}
+    def _sized(self, module: Any, X: Inputs, n_classes: int) -> dict[str, Any]:
+        """The module, with its parameters that depend on the data if it is one of `sized`."""
+        own = {"module": module}
+        if module not in self.sized:
+            return own
         criterion = self.settings["criterion"]
         one_logit = nn.BCEWithLogitsLoss in (criterion, type(criterion))
         n_outputs = 1 if one_logit else n_classes
-        n_features = math.prod(X.shape[1:])
-        return {"module__n_features": n_features, "module__n_outputs": n_outputs}
+        own |= {"module__n_features": math.prod(X.shape[1:]), "module__n_outputs": n_outputs}
+        if module is AdditiveModel:
+            own["module__knots"] = knots_of(X)
+        return own
 
 
 def task_of(targets: Targets, y: Any) -> Task:

@@ -27,8 +27,9 @@ def candidate(score, error, loss):
         ([(0.99, 0.3, 0.5), (0.98, 0.3, 0.4), (1.0, 0.3, 0.6)], 2),
         ([(0.99, 0.3, 0.5), (0.98, 0.2, 0.6), (1.0, 0.25, 0.4)], 2),
         ([(0.5, 0.1, 0.5), (0.96, 0.4, 0.9), (0.6, 0.1, 0.1)], 2),
-        ([(0.5, 0.1, 0.5), (0.7, 0.3, 0.4), (0.6, 0.1, 0.3)], 2),
-        ([(0.917, 0.5, 0.5), (0.912, 0.4, 0.6), (0.909, 0.1, 0.1)], 2),  # about equally likely
+        ([(0.5, 0.1, 0.5), (0.7, 0.3, 0.4), (0.59, 0.1, 0.3)], 2),
+        ([(0.5, 0.1, 0.5), (0.7, 0.3, 0.4), (0.61, 0.4, 0.5)], 3),  # about equally likely
+        ([(0.9, 0.1, 0.5), (0.955, 0.3, 0.4), (0.94, 0.1, 0.3)], 2),
         ([(0.949, 0.1, 0.5), (0.951, 0.4, 0.6)], 2),
         ([(-0.9, 0.1, 0.5), (-0.5, 0.3, 0.6), (-0.7, 0.1, 0.4)], 2),
         ([(1.0, 0.0, float("nan")), (-0.5, 0.3, 0.6)], 2),
@@ -78,7 +79,7 @@ SIXTEEN = range(16)
     ],
 )
 def test_the_latest_epoch_is_kept_unless_it_is_worse_by_a_margin(epochs, kept):
-    choice = LatestOfBest()
+    choice = LatestOfBest(power=0.9)
     chosen = 0
     for epoch, (score, wrong) in enumerate(epochs, start=1):
         errors = errors_of(list(wrong))
@@ -90,7 +91,7 @@ def test_the_latest_epoch_is_kept_unless_it_is_worse_by_a_margin(epochs, kept):
 
 
 def test_without_errors_of_rows_only_a_better_epoch_is_kept():
-    choice = LatestOfBest()
+    choice = LatestOfBest(power=0.9)
     keys = (0.9, 0.0, -0.5), (0.9, 0.0, -0.5), (0.9, 0.0, -0.4)
     assert [choice.offer(i, key, None) for i, key in enumerate(keys)] == [True, False, True]
 

@@ -20,7 +20,7 @@ from sklearn_seldonian.learners.lagrangian._cross_fitting import (
 )
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
 from sklearn_seldonian.learners.lagrangian._tasks import Classification
-from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.modules import MLP, AdditiveModel
 from sklearn_seldonian.selection import ConstrainedProblem
 
 
@@ -45,6 +45,7 @@ class Scaled(nn.Module):
         (nn.Linear(3, 2, bias=False), True),
         (nn.Sequential(nn.Flatten(), nn.Linear(3, 1), nn.Sigmoid()), True),
         (nn.Sequential(nn.BatchNorm1d(3, affine=False), nn.Linear(3, 2)), True),
+        (AdditiveModel(3, 2, [[0, 0.5, 0, 1]]), True),
         (MLP(3, 2, hidden=(4,)), False),
         (frozen_then_linear(), False),
         (Scaled(), False),
@@ -59,18 +60,18 @@ def test_linear_is_what_trains_one_linear_layer(module, is_linear):
 
 
 @pytest.mark.parametrize(
-    ("n_features", "n_rows", "n_smallest", "expected"),
+    ("n_inputs", "n_rows", "n_smallest", "expected"),
     [
-        (20, 5000, 399, True),
-        (20, 5000, 400, False),  # with twenty rows per feature, estimates are accurate
+        (20, 5000, 999, True),
+        (20, 5000, 1000, False),  # with fifty rows per input, estimates are accurate
         (20, N_FOLDS - 1, 2, False),
         (20, N_FOLDS, 2, True),
         (2**14, MAX_NUMBERS // 2**14, 10, True),
         (2**14, MAX_NUMBERS // 2**14 + 1, 10, False),
     ],
 )
-def test_few_rows_of_the_smallest_group_flatter(n_features, n_rows, n_smallest, expected):
-    layer = nn.Linear(n_features, 1, device="meta")
+def test_few_rows_of_the_smallest_group_flatter(n_inputs, n_rows, n_smallest, expected):
+    layer = nn.Linear(n_inputs, 1, device="meta")
     assert needs_cross_fitting(layer, n_rows, n_smallest) == expected
 
 

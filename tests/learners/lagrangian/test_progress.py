@@ -58,13 +58,16 @@ def test_the_worst_of_several_constraints(blobs, groups, capsys):
     assert "No Solution Found: 2 of 3 constraints passed." in lines
 
 
-def test_every_constraint(blobs, groups, capsys):
-    model, lines = lines_of_fit(blobs, groups, capsys, ["ACC >= 0.7", RATIO, PARITY], verbose=2)
+@pytest.mark.parametrize(("n_epochs", "has_price"), [(2, False), (3, True)])
+def test_every_constraint(n_epochs, has_price, blobs, groups, capsys):
+    constraints, params = ["ACC >= 0.7", RATIO, PARITY], {"verbose": 2, "max_epochs": n_epochs}
+    model, lines = lines_of_fit(blobs, groups, capsys, constraints, **params)
+    assert (model.price_ is not None) == has_price
     start = next(i for i, line in enumerate(lines) if line.startswith("---")) + 1
-    rows = [line.split() for line in lines[start : start + 2 * 3]]
-    verdict, *remark = lines[start + 2 * 3 :]
+    rows = [line.split() for line in lines[start : start + n_epochs * 3]]
+    verdict, *remark = lines[start + n_epochs * 3 :]
     assert verdict == model.certificate_.verdict
-    assert " ".join(" ".join(remark).split()) == str(model.price_)
+    assert " ".join(" ".join(remark).split()) == str(model.price_ or "")
     assert all(len(line) <= 80 for line in lines)
     assert [row[:1] for row in rows[1:3]] == [["1"], ["2"]]
     assert rows[2][2:4] == ["<=", "0.2"]
