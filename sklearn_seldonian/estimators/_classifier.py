@@ -242,12 +242,12 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         The network. An instance is copied. None: a linear model, a
         `sklearn_seldonian.modules.AdditiveModel` and a network of two hidden layers are trained and
         compared on candidate rows, in this order. A later one is kept if it is more likely to pass,
-        by more than 0.1, or by more than 0.3 if neither is predicted to pass. It is also kept if it
-        is at least as likely to pass and its error is lower by more than half a standard error. The
-        additive model is left out if there are fewer than ten candidate rows per knot. With fewer
-        than 200 candidate rows, or with a sampler as `preprocessor`, no rows are available for the
-        comparison, and the linear model is used. Without constraints there is no comparison either,
-        and the network is used.
+        by more than 0.1. It is also kept if it is at least as likely to pass and its error is lower
+        by more than half a standard error. The rule is stricter for models that are not predicted
+        to pass; see the user guide. The additive model is left out if there are fewer than ten
+        candidate rows per knot. With fewer than 200 candidate rows, or with a sampler as
+        `preprocessor`, no rows are available for the comparison, and the linear model is used.
+        Without constraints there is no comparison either, and the network is used.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"ACC >= 0.95"`` or
         ``"abs(PR | [M] - PR | [F]) <= 0.1"``. Without constraints, all rows are used for training.

@@ -13,6 +13,7 @@ from sklearn_seldonian.modules import MLP, AdditiveModel
 from sklearn_seldonian.selection import Prediction
 
 N = 400
+HELD_OUT = torch.arange(N)[N // 2 :]
 
 
 class Costs:
@@ -41,12 +42,7 @@ def evaluated(score, cost=0.0, spread=0.0, positions=None):
 @pytest.mark.parametrize(
     ("simple", "other", "kept", "why"),
     [
-        (
-            (0.95, 0.3),
-            (0.92, 0.3),
-            "line",
-            "error of the curve is higher than that of the line by 0 ",
-        ),
+        ((0.95, 0.3), (0.92, 0.3), "line", "the line and the curve have the same error"),
         ((0.95, 0.3), (0.92, 0.28), "curve", "is lower than that of the line by 0.02 ("),
         ((0.95, 0.3), (0.92, 0.32), "line", "is higher than that of the line by 0.02 ("),
         # If costs of parts differ by .4, their standard deviation is .205, and that of their mean
@@ -57,9 +53,13 @@ def evaluated(score, cost=0.0, spread=0.0, positions=None):
         ((0.79, 0.1), (0.95, 0.3), "curve", "the curve has a higher predicted probability of"),
         ((0.81, 0.1), (0.95, 0.3), "line", "of the line by 0.2"),  # more likely by .09
         ((0.81, 0.3), (0.95, 0.1), "curve", "is lower than that of the line by 0.2"),
-        ((0.2, 0.1), (0.51, 0.3), "curve", "the curve has a higher predicted probability of"),
-        ((0.2, 0.1), (0.49, 0.3), "line", "of the line by 0.2"),  # more likely by .29
-        ((0.2, 0.3), (0.49, 0.1), "curve", "is lower than that of the line by 0.2"),
+        # Neither is predicted to pass. Held-out rows are a weaker evidence than all rows.
+        ((0.2, 0.1), (0.31, 0.3), "curve", "the curve has a higher predicted probability of"),
+        ((0.2, 0.1), (0.29, 0.3), "line", "of the line by 0.2"),  # more likely by .09
+        ((0.2, 0.1), (0.51, 0.3, 0, HELD_OUT), "curve", "the curve has a higher predicted"),
+        ((0.2, 0.1), (0.49, 0.3, 0, HELD_OUT), "line", "of the line by 0.2"),
+        ((0.2, 0.3), (0.29, 0.22, 0.4), "line", "by 0.08 (standard error 0.046)"),
+        ((0.2, 0.3), (0.29, 0.2, 0.4), "curve", "by 0.1 (standard error 0.046)"),
         ((-0.6, 0.1), (-0.2, 0.3), "curve", "the curve has a higher predicted probability of"),
         ((0.5012, 0.3), (0.5078, 0.2), "curve", "is lower than that of the line by 0.1"),
         (None, (0.1, 0.5), "curve", "of the line did not lead to finite weights"),
@@ -77,10 +77,9 @@ def test_the_simple_one_is_kept_unless_another_is_clearly_better(simple, other, 
 
 
 def test_both_are_compared_on_common_evaluation_rows():
-    positions = torch.arange(N)[N // 2 :]
     simple = evaluated(0.95)
     simple.scores[: N // 2] += 1.0  # is bad at rows that the other one was trained on
-    other = evaluated(0.95, cost=0.1, positions=positions)
+    other = evaluated(0.95, cost=0.1, positions=HELD_OUT)
     assert preferred({"line": simple, "curve": other}, power=0.9)[0] == "line"
     simple.scores[N // 2 :] += 0.2
     assert preferred({"line": simple, "curve": other}, power=0.9)[0] == "curve"
