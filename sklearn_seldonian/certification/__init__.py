@@ -14,7 +14,14 @@ from sklearn_seldonian.certification._fields import ConstraintResult
 from sklearn_seldonian.certification._method import ARITHMETIC
 from sklearn_seldonian.certification._methods import METHODS, approximate_upper
 from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
-from sklearn_seldonian.certification._passing import PassingRegion, PassingRegions, passing_region
+from sklearn_seldonian.certification._passing import (
+    PassingRegion,
+    PassingRegions,
+    has_random_size,
+    is_minimum,
+    passing_region,
+    passing_region_of_share,
+)
 from sklearn_seldonian.certification._recompute import Recomputation
 from sklearn_seldonian.certification._record import (
     CellRecord,
@@ -65,10 +72,13 @@ __all__ = [
     "exclusive_columns",
     "fixed_sequence",
     "has_finite_ranges",
+    "has_random_size",
     "holm",
+    "is_minimum",
     "minimum_rows",
     "passes",
     "passing_region",
+    "passing_region_of_share",
     "safety_test",
     "summarise",
     "summarise_predictions",

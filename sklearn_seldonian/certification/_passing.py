@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from sklearn_seldonian.certification._acceptance import AcceptanceSet
+from sklearn_seldonian.certification._edges import edge_of_rates
 from sklearn_seldonian.constraints import Atom, ExclusiveColumns
 
 Array = NDArray[np.float64]
@@ -30,6 +31,10 @@ RATES_OF_KNOWN_SHAPE = (0.05, 0.95)
 # Nodes of the integral over the second rate; with 31 nodes it differs by less than .001.
 NODES, _shares = np.polynomial.hermite_e.hermegauss(15)
 SHARES = _shares / _shares.sum()
+# The numbers of rows for which the edge of a rate of random size is found: each up to 60, and
+# larger ones a twentieth apart. It is stored for so many counts, evenly spaced by angle.
+SIZES = np.unique(np.append(np.arange(1.0, 60.0), np.geomspace(60.0, 1e9, 350).round()))
+N_OTHERS = 513
 
 
 @dataclass(frozen=True)
@@ -148,14 +153,90 @@ def passing_region(
     rows, counts = np.array(seen, dtype=float), np.floor(np.array(tested, dtype=float))
     trials = dict(zip(atom.estimands, counts.astype(int).tolist(), strict=True))
     test = AcceptanceSet(trials, method, mutually_exclusive_columns).method_of(atom)
-    # For some rates the number of rows depends on the model.
-    fixed = not any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands)
-    if test.acceptance_region is None or not fixed or not rows.all():
+    if test.acceptance_region is None or has_random_size(atom) or not rows.all():
         return None
     assert atom.linear is not None
     return PassingRegion(
         rows, counts, np.array(atom.linear.weights) < 0, *test.acceptance_region(delta)
     )
+
+
+def has_random_size(atom: Atom) -> bool:
+    """Whether the number of rows of one of the rates depends on decisions, as for PPV."""
+    return any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands)
+
+
+def passing_region_of_share(
+    atom: Atom, seen: npt.ArrayLike, tested: npt.ArrayLike, delta: float, method: str = "auto"
+) -> PassingRegion | None:
+    """The counts with which a limit on one rate of random size passes, such as ``PPV >= 0.8``.
+
+    The rows of such a rate are of two kinds: those that count as successes, and the others. Each
+    kind is a part of a known number of rows, which gives two independent rates. For PPV these are
+    TPR and FPR.
+
+    Parameters
+    ----------
+    atom : Atom
+        An atom over one rate.
+    seen, tested : array-like of shape (2,)
+        As in `passing_region`: the number of rows of which some are successes, and of which some
+        are the other rows of the rate.
+    delta : float in (0, 1)
+    method : str, default="auto"
+        As in `safety_test`.
+
+    Returns
+    -------
+    PassingRegion or None
+        Its first rate is that of which low counts pass: of the others if the limit is a minimum.
+    """
+    rows, counts = np.array(seen, dtype=float), np.floor(np.array(tested, dtype=float))
+    if atom.linear is None or not rows.all() or not counts.all():
+        return None
+    if is_minimum(atom):
+        rows, counts = rows[::-1], counts[::-1]
+    test = AcceptanceSet({atom.estimands[0]: int(counts.sum())}, method).method_of(atom)
+    if test.acceptance_region is None:
+        return None
+    sizes = SIZES[: np.searchsorted(SIZES, counts.sum()) + 1]
+    highest = [
+        _highest_passing(size, atom.linear.weights, atom.linear.constant, delta)
+        for size in sizes.tolist()
+    ]
+    others = np.unique(np.round(counts[1] * np.sin(np.linspace(0.0, math.pi / 2.0, N_OTHERS)) ** 2))
+    # With more rows of the first kind, more of the second are needed.
+    needed = np.maximum.accumulate(sizes - highest)
+    most = _largest_with(needed, sizes, others)
+    edge = np.clip(np.floor(most - others + 1e-9), -1.0, counts[0])
+    return PassingRegion(rows, counts, np.zeros(2, dtype=bool), others, edge)
+
+
+def is_minimum(atom: Atom) -> bool:
+    """Whether a linear atom over one rate is a lower limit."""
+    assert atom.linear is not None
+    return atom.linear.weights[0] < 0
+
+
+@cache
+def _highest_passing(
+    size: float, weights: tuple[float, ...], constant: float, delta: float
+) -> float:
+    """The highest count of so many rows that passes a limit on one rate; -1 if none does."""
+    (highest,) = edge_of_rates([size], weights, constant, delta)[1]
+    return float(highest)
+
+
+def _largest_with(needed: Array, sizes: Array, others: Array) -> Array:
+    """The largest size for which `others` reach the number that is needed; -1 if none.
+
+    `needed` has the numbers for the ascending `sizes`, which are interpolated.
+    """
+    last = np.searchsorted(needed, others, side="right") - 1
+    low, high = np.maximum(last, 0), np.minimum(last + 1, len(sizes) - 1)
+    step = np.maximum(needed[high] - needed[low], 1.0)
+    part = np.clip((others - needed[low]) / step, 0.0, 1.0)
+    return np.where(last < 0, -1.0, sizes[low] + part * (sizes[high] - sizes[low]))
 
 
 def _both(values: Iterable[NDArray[Any]]) -> Array:

@@ -21,7 +21,10 @@ from sklearn_seldonian.certification import (
     PassingRegion,
     PassingRegions,
     Statistics,
+    has_random_size,
+    is_minimum,
     passing_region,
+    passing_region_of_share,
 )
 from sklearn_seldonian.constraints import Choice, bonferroni
 from sklearn_seldonian.selection._margins import (
@@ -78,6 +81,8 @@ class Forecast:
         The amounts by which bounds exceed estimates. None: `normal_margins`.
     regions : mapping of int to PassingRegion, default=()
         The counts with which an atom's test passes, by the atom's position.
+    kinds : mapping of int to ndarray of shape (2, n_cells, K, K), default=()
+        For the regions of rates of random size: the entries that count for the two rates.
     """
 
     def __init__(
@@ -86,8 +91,9 @@ class Forecast:
         n_rows: int,
         margins: Margins | None = None,
         regions: Mapping[int, PassingRegion] = MappingProxyType({}),
+        kinds: Mapping[int, Array] = MappingProxyType({}),
     ) -> None:
-        self.problem, self.n_rows, self.regions = problem, n_rows, regions
+        self.problem, self.n_rows, self.regions, self._kinds = problem, n_rows, regions, kinds
         self.margins = margins or normal_margins(problem)
         self._passing = PassingRegions(tuple(regions.values()))
         own = problem.linearisation.means_of_atoms
@@ -131,7 +137,7 @@ class Forecast:
         certain = np.where(bounds <= 0, np.inf, -np.inf)
         passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
         if self.regions:
-            passing[..., list(self.regions)] = self._known(near.means, weight)
+            passing[..., list(self.regions)] = self._known(seen.confusion, near.means, weight)
         return np.where(np.isnan(bounds), np.inf, bounds), passing
 
     def feasibility_scores(self, seen: Statistics, weight: float = 0.0) -> Array:
@@ -141,7 +147,8 @@ class Forecast:
         passing above zero, the scores of the others are arbitrary numbers below zero.
         """
         if self.regions and not self.needs_calibration:
-            known = self._known(self.problem.linearisation.means(seen.confusion), weight)
+            means = self.problem.linearisation.means(seen.confusion)
+            known = self._known(seen.confusion, means, weight)
             scores = bonferroni(np.moveaxis(self.problem.pass_probabilities(known), -1, 0))
             if (scores > 0).any():  # the bounds, which take longer, are not needed then
                 return np.where(scores > 0, scores, -np.inf)
@@ -152,11 +159,16 @@ class Forecast:
     ) -> Forecast:
         """The forecast with bounds as wide as on samples; see `calibrated_margins`."""
         margins = calibrated_margins(self.problem, samples, constant, self.regions)
-        return Forecast(self.problem, self.n_rows, margins, self.regions)
+        return Forecast(self.problem, self.n_rows, margins, self.regions, self._kinds)
 
-    def _known(self, means: Array, weight: float) -> Array:
+    def _known(self, confusion: Array, means: Array, weight: float) -> Array:
         """The probability that each atom with a region passes: shape (..., n_regions)."""
-        return self._passing.probabilities(means[..., self._means], weight)
+        rates = means[..., self._means]
+        for i, (a, region) in enumerate(self.regions.items()):
+            if a in self._kinds:
+                counts = np.tensordot(confusion, self._kinds[a], axes=((-3, -2, -1), (1, 2, 3)))
+                rates[..., i, :] = counts / region.seen
+        return self._passing.probabilities(rates, weight)
 
 
 def forecast_for(problem: ConstrainedProblem, counts: Array, by_counts: bool = True) -> Forecast:
@@ -171,15 +183,21 @@ def forecast_for(problem: ConstrainedProblem, counts: Array, by_counts: bool = T
     n_rows = round(float(linear.n_rows(table)))
     if not (problem.deterministic and by_counts):
         return Forecast(problem, n_rows)
-    seen = linear.trials(table)
-    tested = seen * (problem.n_safety / max(n_rows, 1))
-    regions = {}
+    seen, per_row = linear.trials(table), problem.n_safety / max(n_rows, 1)
+    regions, kinds = dict[int, PassingRegion](), dict[int, Array]()
     parts = zip(problem.atoms, linear.means_of_atoms, problem.atom_deltas, strict=True)
-    asked = problem.method, problem.mutually_exclusive_columns
     for a, (atom, own, delta) in enumerate(parts):
-        if not atom.estimands:
-            continue
-        region = passing_region(atom, seen[own], tested[own], delta, *asked)
+        region = None
+        if len(own) == 1 and has_random_size(atom):
+            entries = linear.kinds(own[0])
+            # The rows of a label that may be decided so.
+            rows = (entries.any(axis=-1) * table.sum(axis=-1)).sum(axis=(1, 2))
+            region = passing_region_of_share(atom, rows, rows * per_row, delta, problem.method)
+            kinds[a] = entries[::-1] if is_minimum(atom) else entries
+        elif own:
+            tested = seen[own] * per_row
+            asked = problem.method, problem.mutually_exclusive_columns
+            region = passing_region(atom, seen[own], tested, delta, *asked)
         if region is not None:
             regions[a] = region
-    return Forecast(problem, n_rows, regions=regions)
+    return Forecast(problem, n_rows, regions=regions, kinds=kinds)

@@ -306,6 +306,14 @@ class Linearisation:
         unknown = np.full(trials.shape, math.nan)
         return trials, np.divide(sums, trials, out=unknown, where=trials > 0)
 
+    def kinds(self, mean: int) -> Array:
+        """The entries of a rate's successes and of its other rows: (2, n_cells, K, K + V)."""
+        successes, every = (
+            table[[mean]].toarray().astype(float)
+            for table in (self._numerators, self._denominators)
+        )
+        return np.reshape([successes, every - successes], (2, *self.confusion_shape))
+
     def _spread(
         self,
         influence: Array,

@@ -1,5 +1,7 @@
 """Predicted probabilities of passing compared with sums over all counts, and edges with tests."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
@@ -10,8 +12,10 @@ from sklearn_seldonian.certification import (
     PassingRegions,
     Sample,
     _methods,
+    is_minimum,
     passes,
     passing_region,
+    passing_region_of_share,
 )
 from sklearn_seldonian.certification._method import Method
 from sklearn_seldonian.certification._passing import _relative_error
@@ -89,6 +93,66 @@ def test_edge_of_one_rate(text):
     if highest >= 0:
         assert certified(atom, given(region, [highest]), [80], "auto")
     assert not certified(atom, given(region, [highest + 1]), [80], "auto")
+
+
+SHARES = [
+    "PPV >= 0.75",
+    "PPV >= 0.3",
+    "PPV <= 0.4",
+    "NPV >= 0.6",
+    "2 * FDR <= 0.5",
+    "PPV | [M] >= 0.6",
+]
+
+
+@pytest.mark.parametrize("tested", [(20, 30), (40, 160), (300, 900)])
+@pytest.mark.parametrize("text", SHARES)
+def test_edge_of_a_rate_of_random_size(text, tested):
+    """With more than 60 rows the edge is interpolated, and at most three counts too low."""
+    atom = atom_of(text)
+    region = passing_region_of_share(atom, tested, tested, 0.05)
+    n_first, n_second = tested[::-1] if is_minimum(atom) else tested
+    assert region.tested.tolist() == [n_first, n_second]
+    room, n_fails = 0 if sum(tested) < 60 else 3, 0
+    for second in range(0, n_second + 1, max(1, n_second // 20)):
+        highest = int(np.floor(np.interp(second, region.counts, region.highest) + 1e-9))
+        for first, passes_test in ((highest, True), (highest + room + 1, False)):
+            size = first + second
+            if 0 <= first <= n_first and size:
+                successes = second if is_minimum(atom) else first
+                assert certified(atom, [successes], [size], "auto") == passes_test
+                n_fails += not passes_test
+    assert n_fails
+
+
+@pytest.mark.parametrize(
+    ("seen", "tested"), [((60, 90), (60, 90)), ((250, 250), (300, 200)), ((100, 900), (200, 1800))]
+)
+@pytest.mark.parametrize("text", SHARES)
+def test_probability_of_passing_with_a_rate_of_random_size(text, seen, tested):
+    """Every pair of counts is added up, with the two rates' Jeffreys posteriors."""
+    atom = atom_of(text)
+    region = passing_region_of_share(atom, seen, tested, 0.05)
+    exact, shares = summed(region), np.array([0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 1])
+    counts = np.array(
+        [
+            [round(a * n) for a, n in zip(pair, region.seen, strict=True)]
+            for pair in itertools.product(shares, shares)
+        ]
+    )
+    found = probability(region, counts / region.seen)
+    expected = np.array([exact(pair) for pair in counts])
+    at_ends = ((counts < 2) | (counts > region.seen - 2)).any(axis=1)
+    np.testing.assert_allclose(found[~at_ends], expected[~at_ends], atol=0.05)
+    np.testing.assert_allclose(found[at_ends], expected[at_ends], atol=0.15)
+    assert np.ptp(expected) > 0.9
+
+
+def test_without_rows_that_may_count_there_is_no_region():
+    atom = atom_of("PPV >= 0.75")
+    assert passing_region_of_share(atom, [0, 40], [0, 40], 0.05) is None
+    assert passing_region_of_share(atom, [1, 40], [0.5, 20], 0.05) is None
+    assert passing_region_of_share(atom, [20, 40], [20, 40], 0.05, "ttest") is None
 
 
 def summed(region):

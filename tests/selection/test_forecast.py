@@ -9,7 +9,9 @@ from sklearn_seldonian.certification import (
     PassingRegions,
     Statistics,
     exclusive_columns,
+    is_minimum,
     passing_region,
+    passing_region_of_share,
     safety_test,
     summarise,
 )
@@ -116,7 +118,10 @@ def test_families_predict_as_all_conditions_together_do(n_classes, valued, deter
         (GAP, True, "ttest", False, True),
         (GAP, False, "auto", False, True),
         ("PR | [M] * PR | [F] <= 0.4", True, "auto", False, True),
-        ("max(PR, PPV) <= 0.5", True, "auto", True, True),
+        ("max(PR, PPV) <= 0.5", True, "auto", True, False),
+        ("PPV <= 0.5", True, "ttest", False, True),
+        ("PPV | [M] - PPV | [F] <= 0.1", True, "auto", False, True),
+        ("max(PR, PPV | [M] * PR) <= 0.5", True, "auto", True, True),
     ],
 )
 def test_rates_of_decisions_are_forecast_from_their_regions(
@@ -146,11 +151,11 @@ def test_no_constraints_need_no_calibration():
 
 
 def test_regions_replace_the_normal_approximation_and_leave_its_bounds():
-    problem, table = problem_and_table(["PR <= 0.52", "PPV >= 0.55"])
+    problem, table = problem_and_table(["PR <= 0.52", "PPV | [M] * PR <= 0.55"])
     seen, forecast = seen_in(problem, table), forecast_for(problem, table)
     normal, found = predicted(problem, table), forecast.predict(seen)
     np.testing.assert_array_equal(found.bounds, normal.bounds)
-    assert found.probabilities[1] == normal.probabilities[1]  # rows depend on the model
+    assert found.probabilities[1] == normal.probabilities[1]
     rate = table[..., 1].sum() / table.sum()
     region = passing_region(problem.atoms[0], [2000], [500], 0.05)
     expected = PassingRegions([region]).probabilities(np.full((1, 2), rate))
@@ -158,6 +163,24 @@ def test_regions_replace_the_normal_approximation_and_leave_its_bounds():
     assert found.probabilities[0] != normal.probabilities[0]
     better_known = forecast.predict(seen, weight=1.0)
     assert better_known.probabilities[0] != found.probabilities[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "decision", "bad"),
+    [("PPV >= 0.5", 1, 0), ("PPV <= 0.5", 1, 1), ("NPV >= 0.4", 0, 1), ("FDR <= 0.5", 1, 0)],
+)
+def test_a_rate_of_random_size_is_forecast_from_its_two_kinds_of_rows(text, decision, bad):
+    """Few rows of the label `bad` must get the decision."""
+    problem, table = problem_and_table([text])
+    labels = [bad, 1 - bad]
+    rows, decided = table.sum(axis=(0, 2))[labels], table.sum(axis=0)[labels, decision]
+    atom, tested = problem.atoms[0], problem.n_safety * rows / table.sum()
+    given = (kinds[::-1] if is_minimum(atom) else kinds for kinds in (rows, tested))
+    region = passing_region_of_share(atom, *given, 0.05)
+    expected = PassingRegions([region]).probabilities((decided / rows)[None])
+    found = forecast_for(problem, table).predict(seen_in(problem, table))
+    assert found.probabilities[0] == pytest.approx(expected[0])
+    assert 0.01 < expected[0] < 0.99 or text != "PPV >= 0.5"
 
 
 @pytest.mark.parametrize("texts", [["PR <= 0.55"], ["PR <= 0.55", "PPV >= 0.5"], ["PR <= 0.01"]])
