@@ -1,6 +1,7 @@
 """The benchmark of solution rates: a small run of its protocol, and both sides of its claims."""
 
 import math
+from itertools import product
 from pathlib import Path
 
 import default_module
@@ -243,11 +244,14 @@ def test_a_missed_claim_fails_the_benchmark(capsys):
 
 
 def test_the_margin_decides_which_default_is_kept():
-    rows = [default_module.run_trial("line", 1000, 0, margin) for margin in ("linear", "network")]
-    assert [row["network"] for row in rows] == [False, True]
+    asked = ("linear model", "network", "2"), ("line", "bends")
+    rows = [default_module.run_trial(name, 1000, 0, choice) for choice, name in product(*asked)]
+    kept = [[name for name in default_module.ALONE if row[name]] for row in rows]
+    expected = ["linear model"] * 2 + ["network"] * 2 + ["linear model", "additive model"]
+    assert kept == [[name] for name in expected]
     found = default_module.table(pd.DataFrame(rows))
-    assert found.loc[("line", 1000, "linear"), "gain"] == 0
-    gain = rows[1]["accuracy"] - rows[0]["accuracy"]
+    assert found.loc[("line", 1000, "linear model"), "gain"] == 0
+    gain = rows[2]["accuracy"] - rows[0]["accuracy"]
     assert found.loc[("line", 1000, "network"), "gain"] == pytest.approx(gain)
 
 
