@@ -82,7 +82,14 @@ class AdditiveModel(nn.Module):
         Number of outputs: the number of classes, or 1 for a regressor.
     knots : array-like of shape (n_knots, 4)
         Per knot: the position of its feature, the knot, and what is subtracted from its hinge
-        function and divides it after that. An estimator computes them from the candidate rows.
+        function and divides it after that. If it is not given to an estimator, the estimator
+        computes it from the candidate rows: four knots per feature with more than five distinct
+        values, at quantiles of these values.
+
+    Raises
+    ------
+    ValueError
+        If a position is not that of a feature, a scale is not above 0, or a number is not finite.
 
     References
     ----------
@@ -105,7 +112,10 @@ class AdditiveModel(nn.Module):
 
     def __init__(self, n_features: int, n_outputs: int, knots: Sequence[Sequence[float]]) -> None:
         super().__init__()
-        positions, *hinges = torch.as_tensor(knots, dtype=torch.float64).reshape(-1, 4).T
+        table = torch.as_tensor(knots, dtype=torch.float64).reshape(-1, 4)
+        if not table.is_meta:
+            _check_knots(table, n_features)
+        positions, *hinges = table.T
         self.register_buffer("positions", positions.long())
         self.register_buffer("hinges", torch.stack(hinges).to(torch.get_default_dtype()))
         self.layer = nn.Linear(n_features + len(positions), n_outputs)
@@ -117,6 +127,16 @@ class AdditiveModel(nn.Module):
         hinges = (torch.relu(X[:, self.positions] - knots) - means) / scales
         outputs: torch.Tensor = self.layer(torch.cat([X, hinges], dim=1))
         return outputs
+
+
+def _check_knots(knots: torch.Tensor, n_features: int) -> None:
+    positions, scales = knots[:, 0], knots[:, 3]
+    inside = (positions >= 0) & (positions < n_features) & (positions == positions.floor())
+    if not bool((inside & (scales > 0) & knots.isfinite().all(dim=1)).all()):
+        raise ValueError(
+            "knots must have rows of four finite numbers: the position of one of the "
+            f"{n_features} features, counted from 0, the knot, a mean, and a scale above 0."
+        )
 
 
 class ConvNet(nn.Module):

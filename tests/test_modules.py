@@ -29,6 +29,14 @@ def test_an_additive_model_is_linear_in_features_and_hinge_functions():
     assert module(X)[:, 0].tolist() == [value + 0.125 for value in expected]
 
 
+@pytest.mark.parametrize(
+    "knot", [[2, 0, 0, 1], [-1, 0, 0, 1], [0.5, 0, 0, 1], [0, 0, 0, 0], [0, 0, float("nan"), 1]]
+)
+def test_an_additive_model_refuses_impossible_knots(knot):
+    with pytest.raises(ValueError, match="one of the 2 features, counted from 0"):
+        AdditiveModel(2, 1, [[0, 0, 0, 1], knot])
+
+
 def test_weights_of_an_additive_model_include_its_knots():
     first, second = (AdditiveModel(2, 1, [[1, knot, 0.0, 1.0]]) for knot in (0.5, 0.6))
     second.layer.load_state_dict(first.layer.state_dict())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -22,6 +23,8 @@ from sklearn_seldonian.constraints._tails import ShiftedMean, limit_on_least
 
 # This share of the units only chooses which of several means is bet on.
 FIRST_UNITS = 1 / 8
+# The number of halvings in the search for an approximate bound on a drawn ratio.
+HALVINGS = 8
 
 
 def betting(atom: Atom, evidence: Evidence) -> Method | None:
@@ -92,10 +95,24 @@ def _betting_on_a_drawn_ratio(atom: Atom, evidence: Evidence) -> Method | None:
     successes, trials = (
         np.clip(values, 0.0, 1.0) for values in parts
     )  # sums may exceed 1 by rounding
-    share = -constant / weight
-    if weight > 0.0:
-        return _betting_on_a_ratio(successes, trials, (1.0, 1.0), share)
-    return _betting_on_a_ratio(trials, successes, (1.0, 1.0), 1.0 / share)
+
+    def at_most(excess: float) -> Method:
+        """The test of ``weight * ratio + constant <= excess``."""
+        share = (excess - constant) / weight
+        if weight > 0.0:
+            return _betting_on_a_ratio(successes, trials, (1.0, 1.0), share)
+        return _betting_on_a_ratio(trials, successes, (1.0, 1.0), 1.0 / share)
+
+    def approximate_upper(delta: float) -> float:
+        """The smallest excess that the test certifies, up to a small part of the possible ones."""
+        low = weight * float(successes.sum() / trials.sum()) + constant
+        high = max(weight, 0.0) + constant
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2.0
+            low, high = (low, middle) if at_most(middle).upper(delta) <= 0.0 else (middle, high)
+        return high
+
+    return replace(at_most(0.0), approximate_upper=approximate_upper)
 
 
 def _betting_on_a_ratio(

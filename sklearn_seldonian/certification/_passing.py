@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -171,9 +171,9 @@ def passing_region_of_share(
 ) -> PassingRegion | None:
     """The counts with which a limit on one rate of random size passes, such as ``PPV >= 0.8``.
 
-    The rows of such a rate are of two kinds: those that count as successes, and the others. Each
-    kind is a part of a known number of rows, which gives two independent rates. For PPV these are
-    TPR and FPR.
+    The rows of such a rate are of two kinds: those that count as successes, and the others. If no
+    label has rows of both kinds, each kind is a part of its own known number of rows, which gives
+    two independent rates. For PPV these are TPR and FPR.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def is_minimum(atom: Atom) -> bool:
     return atom.linear.weights[0] < 0
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _highest_passing(
     size: float, weights: tuple[float, ...], constant: float, delta: float
 ) -> float:

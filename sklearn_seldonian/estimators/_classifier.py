@@ -244,10 +244,11 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         compared on candidate rows, in this order. A later one is kept if it is more likely to pass,
         by more than 0.1. It is also kept if it is at least as likely to pass and its error is lower
         by more than half a standard error. The rule is stricter for models that are not predicted
-        to pass; see the user guide. The additive model is left out if there are fewer than ten
-        candidate rows per knot. With fewer than 200 candidate rows, or with a sampler as
-        `preprocessor`, no rows are available for the comparison, and the linear model is used.
-        Without constraints there is no comparison either, and the network is used.
+        to pass; see the user guide. The additive model is left out if no feature has more than five
+        distinct values, if there are fewer than ten candidate rows per knot or more than 1,000
+        features, and for rows that are not vectors. With fewer than 200 candidate rows, or with a
+        sampler as `preprocessor`, no rows are available for the comparison, and the linear model is
+        used. Without constraints there is no comparison either, and the network is used.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"ACC >= 0.95"`` or
         ``"abs(PR | [M] - PR | [F]) <= 0.1"``. Without constraints, all rows are used for training.
@@ -340,7 +341,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
           Both are in the constraint's own units, like `estimate` and `bound` of the certificate;
         - ``multiplier_i``, the Lagrange multiplier;
         - ``passing_i``, the predicted probability that constraint i passes the safety test;
-        - ``kept``, whether the epoch was the best so far;
+        - ``kept``, whether the epoch was preferred to all earlier ones;
         - ``seconds``, the duration of the epoch;
         - ``module``, only if several models were compared: which of them was trained. The epochs of
           the kept one come last, and a remark of the certificate says why it was kept.

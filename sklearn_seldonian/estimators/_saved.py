@@ -138,13 +138,18 @@ def write(path: Path, model: TrainedNet, of_estimator: Mapping[str, Any]) -> Non
     facts = {
         **of_estimator,
         "classes": None if labels is None else [labels.dtype.str, labels.tolist()],
-        "sizes": {name: getattr(net, name) for name in SIZES if hasattr(net, name)},
+        "sizes": {name: _listed(getattr(net, name)) for name in SIZES if hasattr(net, name)},
         "task": asdict(net.task_),
         "adjustment": net.adjustment_.to_list(),
     }
     metadata = {ENTRY: json.dumps({**facts, "digests": _digests(facts)})}
     with draft_of(path) as draft:
         safetensors.torch.save_model(net.module_, str(draft), metadata=metadata)
+
+
+def _listed(size: Any) -> Any:
+    """A parameter of the module with lists instead of arrays."""
+    return size.tolist() if hasattr(size, "tolist") else size
 
 
 def _digests(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -321,16 +326,16 @@ def load_net(path: Path, facts: Facts, learner: LagrangianLearner) -> Lagrangian
 
 
 def _check_sizes(
-    path: Path, kind: type[nn.Module], sizes: Mapping[str, Any], settings: Mapping[str, Any]
+    path: Path, module: type[nn.Module], sizes: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> None:
     """Refuse sizes of a module that the weights do not have, before memory is allocated."""
     nested = {name.partition("__")[::2]: value for name, value in {**sizes, **settings}.items()}
     keywords = {name: value for (part, name), value in nested.items() if part == "module"}
     try:
         with torch.device("meta"):  # tensors on this device have a shape, but no memory
-            module = kind(**keywords).state_dict()
-        shapes = {name: list(tensor.shape) for name, tensor in module.items()}
-    except (RuntimeError, TypeError, ValueError) as error:
+            weights = module(**keywords).state_dict()
+        shapes = {name: list(tensor.shape) for name, tensor in weights.items()}
+    except (OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise _refusal("sizes", f"does not make a module ({error})") from error
     with safetensors.safe_open(str(path), framework="pt") as file:
         found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118

@@ -81,8 +81,8 @@ class Forecast:
         The amounts by which bounds exceed estimates. None: `normal_margins`.
     regions : mapping of int to PassingRegion, default=()
         The counts with which an atom's test passes, by the atom's position.
-    kinds : mapping of int to ndarray of shape (2, n_cells, K, K), default=()
-        For the regions of rates of random size: the entries that count for the two rates.
+    kinds : mapping of int to ndarray of shape (2, n_cells, K, K + V), default=()
+        For the regions of rates of random size: the entries that count for the region's two rates.
     """
 
     def __init__(
@@ -110,8 +110,8 @@ class Forecast:
         Parameters
         ----------
         seen : Statistics
-            The model's statistics on the rows that models are evaluated on. The arrays may have
-            leading axes, for several models at once.
+            The model's statistics on the rows that models are evaluated on, all of them. The arrays
+            may have leading axes, for several models at once.
         weight : float in [0, 1], default=0.0
             As in `PassingRegions.probabilities`.
         """
@@ -189,9 +189,11 @@ def forecast_for(problem: ConstrainedProblem, counts: Array, by_counts: bool = T
     for a, (atom, own, delta) in enumerate(parts):
         region = None
         if len(own) == 1 and has_random_size(atom):
-            entries = linear.kinds(own[0])
-            # The rows of a label that may be decided so.
-            rows = (entries.any(axis=-1) * table.sum(axis=-1)).sum(axis=(1, 2))
+            entries = linear.successes_and_others(own[0])
+            of_label = entries.any(axis=-1)
+            if of_label.all(axis=0).any():  # as for Jaccard, whose two kinds of rows overlap
+                continue
+            rows = (of_label * table.sum(axis=-1)).sum(axis=(1, 2))
             region = passing_region_of_share(atom, rows, rows * per_row, delta, problem.method)
             kinds[a] = entries[::-1] if is_minimum(atom) else entries
         elif own:

@@ -306,7 +306,7 @@ class Linearisation:
         unknown = np.full(trials.shape, math.nan)
         return trials, np.divide(sums, trials, out=unknown, where=trials > 0)
 
-    def kinds(self, mean: int) -> Array:
+    def successes_and_others(self, mean: int) -> Array:
         """The entries of a rate's successes and of its other rows: (2, n_cells, K, K + V)."""
         successes, every = (
             table[[mean]].toarray().astype(float)

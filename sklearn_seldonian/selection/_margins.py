@@ -110,7 +110,9 @@ def calibrated_margins(
     floors = margins.floors
     if constant:
         asked = [_widths_of_tests(problem, sample, excepted) for sample in constant]
-        floors = np.max(asked, axis=0) * (constant[0].n_rows / problem.n_safety)
+        widest = np.max(asked, axis=0)  # infinite for PPV, if no decision is certain
+        finite = np.where(widest < HUGE, widest, 0.0)
+        floors = finite * (constant[0].n_rows / problem.n_safety)
     widths, factors = relative_widths(problem.atoms, samples[0]), []
     for sample in samples:
         near = problem.linearisation.at(sample.confusion, sample.products)
@@ -119,8 +121,8 @@ def calibrated_margins(
         rest = _widths_of_tests(problem, sample, excepted) - of_range
         factors.append(np.divide(rest, normal, out=np.ones(len(rest)), where=normal > 0))
     least = 0.0 if constant else 1.0
-    widest = np.clip(np.max(factors, axis=0), least, WIDEST)
-    return replace(margins, floors=floors, factors=widest, widths=widths)
+    largest = np.clip(np.max(factors, axis=0), least, WIDEST)
+    return replace(margins, floors=floors, factors=largest, widths=widths)
 
 
 def _widths_of_tests(

@@ -127,6 +127,8 @@ CHANGES = {
     "sizes that no memory holds": (part("sizes", module__n_features=4 * 10**7), "sizes"),
     "sizes beyond all numbers": (part("sizes", module__n_features=10**30), "sizes"),
     "sizes as text": (part("sizes", module__n_outputs="2"), "sizes"),
+    "knots": (part("sizes", module__knots=[[0, 0, 0, 1]]), "sizes"),
+    "knots beyond all numbers": (part("sizes", module__knots=[[10**400, 0, 0, 1]]), "sizes"),
     "no sizes": (fact("sizes", {}), "sizes"),
     "digests": (fact("digests", {}), "was changed"),
     "an unknown fact": (fact("more", 1), "'more'"),

@@ -120,6 +120,7 @@ def test_families_predict_as_all_conditions_together_do(n_classes, valued, deter
         ("PR | [M] * PR | [F] <= 0.4", True, "auto", False, True),
         ("max(PR, PPV) <= 0.5", True, "auto", True, False),
         ("PPV <= 0.5", True, "ttest", False, True),
+        ("Jaccard >= 0.3", True, "auto", False, True),  # its two kinds of rows share labels
         ("PPV | [M] - PPV | [F] <= 0.1", True, "auto", False, True),
         ("max(PR, PPV | [M] * PR) <= 0.5", True, "auto", True, True),
     ],

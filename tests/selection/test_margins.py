@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.selection._margins import (
     calibrated_margins,
@@ -19,6 +20,19 @@ def test_margins_leave_room_for_both_samples():
     assert margin == pytest.approx(
         norm.ppf(0.95) * test + norm.ppf(0.9) * np.hypot(test, candidate)
     )
+
+
+def test_the_bound_on_ppv_of_drawn_decisions_is_predicted():
+    model = SeldonianClassifier(
+        constraints="PPV >= 0.5", decision="sample", module__hidden=(), max_epochs=4, random_state=0
+    )
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 4))
+    model.fit(X, (X[:, 0] + np.abs(X[:, 1]) + rng.logistic(size=1500) / 3 > 0.7).astype(int))
+    assert model.solution_found_
+    assert model.history_["passing_0"].iloc[-1] > 0.9
+    (result,) = model.certificate_.results
+    assert model.history_["predicted_bound_0"].iloc[-1] == pytest.approx(result.bound, abs=0.06)
 
 
 def test_excepted_atoms_keep_the_normal_margins():

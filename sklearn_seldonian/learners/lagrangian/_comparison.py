@@ -52,11 +52,12 @@ class Evaluated(NamedTuple):
 def preferred(nets: Mapping[str, Evaluated | None], power: float) -> tuple[str, str]:
     """The name of the net to keep, and the reason in words.
 
-    The net with the largest probability of passing is kept. Among nets with about the same
-    probability the first is kept, unless the error of a later one is lower by more than `MARGIN`
-    standard errors [1]_, or by `MARGIN_OF_UNLIKELY` if they are not predicted to pass. Without a
-    margin, networks are kept that are worse by .03. With a margin of 2, some are not kept that are
-    better by .08 (`default_module.py`).
+    A net that is clearly more likely to pass than the best before it is kept: by `LIKELIER`, or by
+    `LIKELIER_OF_UNLIKELY` if held-out rows say so and it is not predicted to pass. Among nets with
+    about the same probability the first is kept, unless the error of a later one is lower by more
+    than `MARGIN` standard errors [1]_, or by `MARGIN_OF_UNLIKELY` if it is not predicted to pass.
+    Without a margin, networks are kept that are worse by .03. With a margin of 2, some are not kept
+    that are better by .08 (`default_module.py`).
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ from sklearn_seldonian.learners.lagrangian._devices import (
     own_random_numbers,
     resolve_device,
 )
-from sklearn_seldonian.learners.lagrangian._knots import knots_of
+from sklearn_seldonian.learners.lagrangian._knots import knots_of, knots_to_compare
 from sklearn_seldonian.learners.lagrangian._model import TrainedNet, constrained_problem
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
 from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
@@ -111,9 +111,9 @@ class LagrangianLearner:
         constrained = constrained_problem(problem, cells, task)
         n_safety = problem.n_safety
         logger.info("Training on %d rows; %d are held out for the test.", len(rows.y), n_safety)
-        can_compare = resampled is None and n_labelled >= 2 * MIN_HELD_OUT
+        n_compared = n_labelled if resampled is None else 0
         nets = {}
-        for name, own in self._candidates(constrained, X, can_compare).items():
+        for name, own in self._candidates(constrained, X, n_compared).items():
             if name and self.settings["verbose"] and not self.processes.rank:
                 print(f"Training {with_article(name)}.")
             with gradients(), own_random_numbers(device, seed):
@@ -140,25 +140,25 @@ class LagrangianLearner:
         return self.processes.device if self.processes.n > 1 else resolve_device(self.device)
 
     def _candidates(
-        self, problem: ConstrainedProblem, X: Inputs, can_compare: bool
+        self, problem: ConstrainedProblem, X: Inputs, n_compared: int
     ) -> Mapping[str, Mapping[str, Any]]:
         """The module with its sizes, or the models to compare if none is given, by name.
 
-        If they cannot be compared on held-out rows, only a linear model is trained, because on
-        training rows a network would appear to be the better one.
+        If there are too few rows to hold some out, `n_compared`, only a linear model is trained,
+        because on training rows a network would appear to be the better one.
         """
         n_classes = problem.shape[1]
         is_given = self.module is not None or any(s.startswith("module__") for s in self.settings)
         if is_given or not problem.atoms:
             return {"": self._sized(module_or_default(self.module), X, n_classes)}
-        of_mlp, additive = (self._sized(kind, X, n_classes) for kind in (MLP, AdditiveModel))
-        linear = {**of_mlp, "module__hidden": ()}
-        if not can_compare:
+        sizes = self._sizes(X, n_classes)
+        linear = {"module": MLP, "module__hidden": (), **sizes}
+        if n_compared < 2 * MIN_HELD_OUT:
             return {"": linear}
-        network = {**of_mlp, "module__hidden": (64, 64)}
-        if not additive["module__knots"]:
-            return {LINEAR: linear, NETWORK: network}
-        return {LINEAR: linear, ADDITIVE: additive, NETWORK: network}
+        found = {LINEAR: linear}
+        if knots := knots_to_compare(X, n_compared):
+            found[ADDITIVE] = {"module": AdditiveModel, "module__knots": knots, **sizes}
+        return found | {NETWORK: {"module": MLP, "module__hidden": (64, 64), **sizes}}
 
     def _outcome(
         self, nets: Mapping[str, LagrangianNet], preprocessor: Any, problem: Problem
@@ -248,16 +248,19 @@ class LagrangianLearner:
 
     def _sized(self, module: Any, X: Inputs, n_classes: int) -> dict[str, Any]:
         """The module, with its parameters that depend on the data if it is one of `sized`."""
-        own = {"module": module}
         if module not in self.sized:
-            return own
+            return {"module": module}
+        own = {"module": module, **self._sizes(X, n_classes)}
+        if module is AdditiveModel and "module__knots" not in self.settings:
+            own["module__knots"] = knots_of(X)
+        return own
+
+    def _sizes(self, X: Inputs, n_classes: int) -> dict[str, int]:
+        """The numbers of features and outputs of a module."""
         criterion = self.settings["criterion"]
         one_logit = nn.BCEWithLogitsLoss in (criterion, type(criterion))
         n_outputs = 1 if one_logit else n_classes
-        own |= {"module__n_features": math.prod(X.shape[1:]), "module__n_outputs": n_outputs}
-        if module is AdditiveModel:
-            own["module__knots"] = knots_of(X)
-        return own
+        return {"module__n_features": math.prod(X.shape[1:]), "module__n_outputs": n_outputs}
 
 
 def task_of(targets: Targets, y: Any) -> Task:

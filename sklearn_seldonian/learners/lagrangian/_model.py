@@ -147,17 +147,17 @@ class TrainedNet:
         )
 
     def _how_it_was_chosen(self) -> str:
-        """Why this epoch was kept: as the most accurate, or only as the most likely to pass."""
+        """Why this epoch was kept: for its accuracy, or only as one likely to pass."""
         kept, problem = self.net.history[self.net.kept_epoch_ - 1], self.net.problem
         failing = sum(1.0 - kept[f"passing_{i}"] for i in range(len(problem.constraints)))
         if 1.0 - failing >= problem.power:
             return (
-                "Among the epochs and decision thresholds predicted to pass, none had a lower "
-                "error on the candidate rows."
+                "Among the epochs and decision thresholds predicted to pass, none had a clearly "
+                "lower error on the candidate rows."
             )
         return (
-            f"No epoch was predicted to pass with probability {problem.power:g}, so the epoch that "
-            "is most likely to pass was kept."
+            f"No epoch was predicted to pass with probability {problem.power:g}, so one was kept "
+            "that is about as likely to pass as the likeliest."
         )
 
     def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Candidate:

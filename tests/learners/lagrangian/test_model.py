@@ -33,8 +33,8 @@ class TestRemarksOnConstantDecisions:
         assert price == ([] if model.price_ is None else [str(model.price_)])
         assert model.history_["passing_0"].max() >= model.power
         assert remark.endswith(
-            "Among the epochs and decision thresholds predicted to pass, none had a lower error on "
-            "the candidate rows."
+            "Among the epochs and decision thresholds predicted to pass, none had a clearly lower "
+            "error on the candidate rows."
         )
 
     def test_not_predicted_to_pass(self, blobs):
@@ -44,8 +44,8 @@ class TestRemarksOnConstantDecisions:
         assert model.history_[["passing_0", "passing_1"]].min(axis=1).max() < 0.1
         remark, *_ = model.certificate_.remarks
         assert remark.endswith(
-            "No epoch was predicted to pass with probability 0.9, so the epoch "
-            "that is most likely to pass was kept."
+            "No epoch was predicted to pass with probability 0.9, so one was kept "
+            "that is about as likely to pass as the likeliest."
         )
 
 
