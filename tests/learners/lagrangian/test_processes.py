@@ -109,10 +109,10 @@ def test_what_cannot_be_shared_is_refused_everywhere(fits):
     "name", ["killed_in_training", pytest.param("killed_after_the_test", marks=pytest.mark.slow)]
 )
 def test_a_process_that_is_killed_ends_the_run_without_a_certificate(name):
-    ((out, _), status), (_, killed) = outputs(name)
+    ((out, err), status), (_, killed) = outputs(name)
     assert killed < 0
     assert "no model and no certificate" in out
-    assert status == 0
+    assert status == 0, err
 
 
 @pytest.mark.parametrize(
