@@ -51,14 +51,19 @@ def edge_of_rates(
     limit = -constant - float(signed[signed < 0].sum())  # of the positive form
     if len(rows) == 1:
         return np.zeros(1), _highest_of_one(rows[0], abs(signed[0]), limit, delta)
-    angles = np.linspace(0.0, math.pi / 2.0, EDGE_COUNTS)
-    others = np.unique(np.round(rows[1] * np.sin(angles) ** 2))
+    others = counts_by_angle(rows[1], EDGE_COUNTS)
     first, second = score_edge(rows.tolist(), np.abs(signed).tolist(), limit, float(ndtri(delta)))
     if not second.size:  # no rates satisfy the limit
         return others, np.full(others.shape, -1.0)
     beyond = first[-1] if second[-1] >= rows[1] * (1.0 - 1e-9) else -1.0
     edge = np.interp(others, second, first, right=beyond)
     return others, np.clip(np.floor(edge + 1e-9), -1.0, rows[0])
+
+
+def counts_by_angle(trials: float, n_counts: int) -> Array:
+    """At most `n_counts` counts of so many trials, ascending and evenly spaced by angle."""
+    angles = np.linspace(0.0, math.pi / 2.0, n_counts)
+    return np.asarray(np.unique(np.round(trials * np.sin(angles) ** 2)))
 
 
 def _highest_of_one(trials: float, weight: float, limit: float, delta: float) -> Array:

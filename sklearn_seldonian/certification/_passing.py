@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from sklearn_seldonian.certification._acceptance import AcceptanceSet
-from sklearn_seldonian.certification._edges import edge_of_rates
+from sklearn_seldonian.certification._edges import counts_by_angle, edge_of_rates
 from sklearn_seldonian.constraints import Atom, ExclusiveColumns
 
 Array = NDArray[np.float64]
@@ -204,7 +204,7 @@ def passing_region_of_share(
         _highest_passing(size, atom.linear.weights, atom.linear.constant, delta)
         for size in sizes.tolist()
     ]
-    others = np.unique(np.round(counts[1] * np.sin(np.linspace(0.0, math.pi / 2.0, N_OTHERS)) ** 2))
+    others = counts_by_angle(counts[1], N_OTHERS)
     # With more rows of the first kind, more of the second are needed.
     needed = np.maximum.accumulate(sizes - highest)
     most = _largest_with(needed, sizes, others)

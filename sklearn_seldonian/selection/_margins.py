@@ -110,7 +110,7 @@ def calibrated_margins(
     floors = margins.floors
     if constant:
         asked = [_widths_of_tests(problem, sample, excepted) for sample in constant]
-        widest = np.max(asked, axis=0)  # infinite for PPV, if no decision is certain
+        widest = np.max(asked, axis=0)  # infinite if a test has only a verdict, and fails
         finite = np.where(widest < HUGE, widest, 0.0)
         floors = finite * (constant[0].n_rows / problem.n_safety)
     widths, factors = relative_widths(problem.atoms, samples[0]), []
