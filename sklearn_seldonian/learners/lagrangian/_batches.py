@@ -84,8 +84,9 @@ def n_rows_a_pass(X: Inputs) -> int:
 class Rows(Dataset[Batch]):
     """Inputs, class positions or numbers, codes of cells, and possibly units, of some rows.
 
-    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` can use it too. If
-    rows lack labels, `has_label` says which rows have one; `y` is arbitrary for the others.
+    As a dataset it gives ``(X[i], (y[i], i))``, so that a `DataLoader` can use it too, and each
+    batch names its rows. If rows lack labels, `has_label` says which rows have one; `y` is
+    arbitrary for the others.
     """
 
     def __init__(
@@ -107,8 +108,8 @@ class Rows(Dataset[Batch]):
         """The shape of the inputs, for callbacks that choose the size of a module by it."""
         return self.X.shape
 
-    def __getitem__(self, index: int | torch.Tensor) -> Batch:
-        return self.X[index], (self.y[index], self.cells[index])
+    def __getitem__(self, index: Any) -> Batch:
+        return self.X[index], (self.y[index], index)
 
     def subset(self, index: torch.Tensor) -> Rows:
         units = None if self.units is None else self.units.take(index.cpu().numpy())
@@ -179,11 +180,11 @@ class Batches:
         parts = [self.processes.part(batch) for batch in batches]
         for first in range(0, len(parts), self.n_together):
             together = parts[first : first + self.n_together]
-            X, (y, cells) = self.rows[torch.cat(together)]
+            X, (y, _) = self.rows[torch.cat(together)]
             sizes = [len(part) for part in together]
-            split = (values.split(sizes) for values in (X, y, cells))  # type: ignore[no-untyped-call]
-            for X_batch, y_batch, cells_batch in zip(*split, strict=True):
-                yield X_batch, (y_batch, cells_batch)
+            split = (values.split(sizes) for values in (X, y))  # type: ignore[no-untyped-call]
+            for X_batch, y_batch, part in zip(*split, together, strict=True):
+                yield X_batch, (y_batch, part)
 
 
 def parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows, torch.Tensor | None]:

@@ -29,15 +29,12 @@ MAX_HELD_OUT, MIN_SHARE, MIN_HELD_OUT = 5000, 0.1, 100
 def n_selection_rows(n_candidate: int, n_smallest: float, module: nn.Module) -> int:
     """The number of candidate rows to hold out from training, to evaluate checkpoints on.
 
-    No rows are held out for a network with few trained parameters relative to `n_smallest`, the
+    No rows are held out for a module with few trained parameters relative to `n_smallest`, the
     number of rows of the smallest group in the constraints, because its evaluation on training rows
-    is then accurate enough. No rows are held out for a linear model either: an evaluation on
-    held-out rows is worth less to it than the rows are for training (`benchmarks/holdout.py`).
+    is then accurate enough.
     """
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    is_network = sum(parameter.ndim > 1 for parameter in parameters) > 1
-    n_parameters = sum(parameter.numel() for parameter in parameters)
-    if not is_network or n_smallest >= ROWS_PER_PARAMETER * n_parameters:
+    n_parameters = sum(each.numel() for each in module.parameters() if each.requires_grad)
+    if n_smallest >= ROWS_PER_PARAMETER * n_parameters:
         return 0
     held_out = max(min(n_candidate // 2, MAX_HELD_OUT), int(MIN_SHARE * n_candidate))
     return held_out if held_out >= MIN_HELD_OUT else 0

@@ -3,8 +3,8 @@
 An evaluation on training rows is too good, the more so the fewer rows there are per parameter.
 Copies of the module's linear layer are therefore trained together with the module, each without
 one fold of the rows. A row is evaluated by the copy that was not trained on it [1]_. Nothing before
-the layer is trained, so its inputs are computed once for all epochs, and one matrix product
-computes the outputs of all copies.
+the layer is trained, so all copies have the same inputs, and one matrix product computes their
+outputs. What comes after the layer gets the outputs of the module and of the copies together.
 
 References
 ----------
@@ -14,19 +14,20 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import nn
 
 from sklearn_seldonian.data._units import SamplingUnits
-from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
-from sklearn_seldonian.learners.lagrangian._tasks import Task
 
-Optimizer = torch.optim.Optimizer
+OfLayer = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 N_FOLDS = 5
+# The number of copies that learn from a row.
+N_LEARNERS = N_FOLDS - 1
 # With this many rows of the smallest group per input, an evaluation on training rows is hardly
 # biased. With 10 features, 6% positives and TPR >= 0.4, the bias was .022 on training rows and .021
 # with copies for 20 rows per feature, and .068 and .018 for 5 (40 fits each, errors of .01). But
@@ -34,18 +35,13 @@ N_FOLDS = 5
 # where a linear model is better than an additive one, the additive one was kept in 15 of 30 fits if
 # it was evaluated on 22 training rows per input, and in 2 of 30 if copies evaluated it.
 ROWS_PER_INPUT = 50
-# The largest number of layer inputs that are kept.
-MAX_NUMBERS = 2**28
-ROWS_AT_ONCE = 8192
 
 
 def linear_layer(module: nn.Module) -> nn.Linear | None:
-    """The layer that has all trained parameters of a linear module; None for other modules."""
-    layers = [part for part in module.modules() if isinstance(part, nn.Linear)]
-    trained = {id(p) for p in module.parameters() if p.requires_grad}
-    if len(layers) != 1 or trained != {id(p) for p in layers[0].parameters()}:
-        return None
-    return layers[0]
+    """The linear layer that has all trained parameters of a module; None if there is none."""
+    trained = {parameter for parameter in module.parameters() if parameter.requires_grad}
+    layers = (part for part in module.modules() if isinstance(part, nn.Linear))
+    return next((layer for layer in layers if trained == set(layer.parameters())), None)
 
 
 def needs_cross_fitting(layer: nn.Linear, n_rows: int, n_smallest: float) -> bool:
@@ -58,124 +54,138 @@ def needs_cross_fitting(layer: nn.Linear, n_rows: int, n_smallest: float) -> boo
     n_smallest : float
         The number of rows of the smallest group in the constraints.
     """
-    few = n_smallest < ROWS_PER_INPUT * layer.in_features
-    return few and N_FOLDS <= n_rows <= MAX_NUMBERS // layer.in_features
+    return n_rows >= N_FOLDS and n_smallest < ROWS_PER_INPUT * layer.in_features
 
 
-def inputs_of(layer: nn.Linear, batches: Iterable[torch.Tensor]) -> torch.Tensor:
-    """The layer's inputs while the `batches` of outputs are computed: (n_rows, n_features)."""
-    seen: list[torch.Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-    try:  # a small batch is padded with rows that are not among the outputs
-        return torch.cat([seen.pop()[: len(outputs)].clone() for outputs in batches])
-    finally:
-        hook.remove()
+def balanced_folds(strata: torch.Tensor, units: SamplingUnits | None) -> torch.Tensor:
+    """The fold of each row: each has equal parts of all strata, but units are not divided.
+
+    Parameters
+    ----------
+    strata : tensor of shape (n_rows,) or (n_rows, n_joint)
+        With several strata per row, the first counts.
+    units : SamplingUnits or None
+    """
+    random, device = torch.Generator().manual_seed(0), strata.device
+    first = strata.cpu().reshape(len(strata), -1)[:, 0]
+    shuffled = torch.randperm(len(first), generator=random)
+    order = shuffled[first[shuffled].argsort(stable=True)]
+    folds = torch.empty_like(order)
+    folds[order] = torch.arange(len(order)) % N_FOLDS
+    if units is not None:  # all rows of a unit get the fold of its first row
+        _, starts, of_rows = np.unique(units.positions, return_index=True, return_inverse=True)
+        folds = folds[torch.from_numpy(starts)][torch.from_numpy(of_rows)]
+    return folds.to(device)
 
 
-class CrossFitting:
+def can_replace(
+    copies: LayerCopies, evaluate: Callable[[torch.Tensor], torch.Tensor], X: torch.Tensor
+) -> bool:
+    """Whether the module, called by `evaluate`, also returns the outputs of the copies.
+
+    It does not if what comes after the layer depends on more than the layer's outputs.
+
+    Parameters
+    ----------
+    copies : LayerCopies
+        The copies have the layer's weights.
+    evaluate : function of inputs
+    X : tensor
+        Some rows, at most `N_FOLDS`.
+    """
+    expected = evaluate(X)
+    try:
+        with copies.learning(torch.arange(len(X))):
+            seen = evaluate(X)
+    except (RuntimeError, ValueError, IndexError):
+        return False
+    wanted = torch.cat([expected] * (1 + N_LEARNERS))
+    return seen.shape == wanted.shape and torch.allclose(seen, wanted, atol=1e-5)
+
+
+class LayerCopies:
     """Copies of a linear layer, each trained without the rows of one fold.
 
     Parameters
     ----------
     layer : Linear
-        The copies start from its weights.
-    inputs : tensor of shape (n_rows, n_features)
-        The inputs of the layer.
-    rows : StratifiedRows
-        The rows that the module is trained on. Each fold has equal parts of all strata.
-    lagrangian : Lagrangian
-        The Lagrangian of the module. The copies use its multipliers.
-    task : Task
-    criterion : torch.nn.Module
-    batch_size : int
-    make_optimizer : function of a list of parameters
+
+    Attributes
+    ----------
+    parameters : list of Parameter
+        The copies' weights, and their biases if the layer has one.
     """
 
-    def __init__(
-        self,
-        layer: nn.Linear,
-        inputs: torch.Tensor,
-        rows: StratifiedRows,
-        lagrangian: Lagrangian,
-        task: Task,
-        criterion: nn.Module,
-        batch_size: int,
-        make_optimizer: Callable[[list[nn.Parameter]], Optimizer],
-    ) -> None:
-        self._inputs, self._lagrangian, self._batch_size = inputs, lagrangian, batch_size
-        self._task, self._criterion = task, criterion
-        self._y, self._strata = rows.targets_and_strata()
-        self._has_label = rows.has_label
-        self._random = torch.Generator().manual_seed(0)
-        folds = self._balanced_folds()
-        if rows.units is not None:
-            folds = self._of_units(rows.units, folds)
-        self._folds = folds.to(inputs.device)
-        self._all_folds = torch.arange(N_FOLDS, device=inputs.device)
-        start = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
-        self._weights = [nn.Parameter(each.detach().repeat(N_FOLDS, 1)) for each in start[:1]]
-        self._weights += [nn.Parameter(each.detach().repeat(N_FOLDS)) for each in start[1:]]
-        self._optimizer = make_optimizer(self._weights)
+    def __init__(self, layer: nn.Linear) -> None:
+        self.layer = layer
+        self.parameters = [nn.Parameter(torch.cat([own] * N_FOLDS)) for own in layer.parameters()]
+        self.divide(torch.arange(N_FOLDS, device=layer.weight.device))
 
-    def train_epoch(self, learning_rates: Iterable[float]) -> None:
-        """Train one epoch at these learning rates, which are those of the module's optimizer."""
-        for group, rate in zip(self._optimizer.param_groups, learning_rates, strict=False):
-            group["lr"] = rate
-        order = torch.randperm(len(self._inputs), generator=self._random).to(self._folds.device)
-        (of_all,) = self._lagrangian.weights_of([self._strata])
-        gradient = of_all.gradient * len(order)
-        for rows in order.split(self._batch_size):  # type: ignore[no-untyped-call]
-            learns = self._folds[rows, None] != self._all_folds
-            of_copies = self._outputs(rows)[learns]
-            self._optimizer.zero_grad()
-            learned = rows[learns.nonzero()[:, 0]]
-            # The mean over all pairs of a row and a copy. Each copy gets the gradient of its pairs.
-            loss = N_FOLDS * self._loss(of_copies, learned, gradient[learned])
-            torch.autograd.backward(loss)
-            self._optimizer.step()
-
-    def scores(self) -> torch.Tensor:
-        """The scores of rows by the copy that was not trained on them: (n_rows, n_classes)."""
+    def start(self) -> None:
+        """Give all copies the layer's weights."""
         with torch.no_grad():
-            parts = torch.arange(len(self._folds), device=self._folds.device).split(ROWS_AT_ONCE)  # type: ignore[no-untyped-call]
-            unseen = [
-                self._outputs(rows)[self._folds[rows, None] == self._all_folds] for rows in parts
-            ]
-            return self._task.scores(torch.cat(unseen))
+            for of_all, own in zip(self.parameters, self.layer.parameters(), strict=True):
+                of_all.copy_(torch.cat([own] * N_FOLDS))
 
-    def _balanced_folds(self) -> torch.Tensor:
-        shuffled = torch.randperm(len(self._y), generator=self._random)
-        strata = self._strata.cpu()
-        first = strata if strata.ndim == 1 else strata[:, 0]
-        order = shuffled[first[shuffled].argsort(stable=True)]
-        folds = torch.empty_like(order)
-        folds[order] = torch.arange(len(order)) % N_FOLDS
-        return folds
+    def divide(self, folds: torch.Tensor) -> None:
+        """Set the fold of each row."""
+        # The last copy of each row is the one that does not learn from it.
+        after = torch.arange(1, N_FOLDS + 1, device=folds.device)
+        self._copies = (folds + after[:, None]) % N_FOLDS
 
-    @staticmethod
-    def _of_units(units: SamplingUnits, folds: torch.Tensor) -> torch.Tensor:
-        """The folds of the rows' units: all rows of a unit get the fold of its first row."""
-        _, first, of_rows = np.unique(units.positions, return_index=True, return_inverse=True)
-        return folds[torch.from_numpy(first)][torch.from_numpy(of_rows)]
+    def divide_gradients(self) -> None:
+        """Divide gradients by the share of rows that a copy learns from.
 
-    def _outputs(self, rows: torch.Tensor) -> torch.Tensor:
-        """The outputs of all copies: shape (n_rows, n_folds, n_outputs)."""
-        outputs = nn.functional.linear(self._inputs[rows], *self._weights)
-        return outputs.view(len(rows), N_FOLDS, -1)
-
-    def _loss(
-        self, outputs: torch.Tensor, rows: torch.Tensor, gradient: torch.Tensor
-    ) -> torch.Tensor:
-        """The mean Lagrangian of rows with these outputs, with the `gradient` of its entries.
-
-        `rows` are their positions. The primary loss is the mean over those that have a label.
+        Those of a mean over a batch are then means over the rows that the copy learns from.
         """
-        scores, y = self._task.scores(outputs), self._y[rows]
-        entries = self._lagrangian.entries(scores, y)
-        constrained = (entries * gradient.to(entries.dtype)).sum() / len(y)
-        if self._has_label is not None:
-            known = self._has_label[rows]
-            scores, y = scores[known], y[known]
-        if not len(y):
-            return constrained
-        return self._task.objective(self._criterion, scores, y) + constrained
+        for values in self.parameters:
+            if values.grad is not None:
+                values.grad *= N_FOLDS / N_LEARNERS
+
+    @contextmanager
+    def learning(self, rows: torch.Tensor) -> Iterator[None]:
+        """The layer also returns the outputs of the copies that learn from the rows it gets.
+
+        Those of the module come first, and then those of `N_LEARNERS` copies for each row.
+        """
+        copies = self._copies[:-1, rows]
+
+        def extended(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+            return torch.cat([outputs, self._outputs(inputs, copies)])
+
+        with self._replaced(extended):
+            yield
+
+    @contextmanager
+    def unseen(self, rows: torch.Tensor) -> Iterator[None]:
+        """The layer returns the outputs of the copies that do not learn from the rows it gets.
+
+        If it gets more rows, their outputs are those of the copy of the last row.
+        """
+        copies = self._copies[-1:, rows]
+
+        def replaced(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+            last = copies[:, -1:].expand(1, len(inputs) - copies.shape[1])
+            return self._outputs(inputs, torch.cat([copies, last], dim=1))
+
+        with self._replaced(replaced):
+            yield
+
+    def _outputs(self, inputs: torch.Tensor, copies: torch.Tensor) -> torch.Tensor:
+        """The outputs of some `copies` for the rows of `inputs`: (n_copies * n_rows, ...).
+
+        Copies have shape (n_copies, n_rows).
+        """
+        of_all = nn.functional.linear(inputs, *self.parameters)
+        by_copy = of_all.view(*inputs.shape[:-1], N_FOLDS, -1).movedim(-2, 1).flatten(0, 1)
+        starts = torch.arange(0, len(by_copy), N_FOLDS, device=copies.device)
+        return by_copy.index_select(0, (starts + copies).ravel())
+
+    @contextmanager
+    def _replaced(self, outputs: OfLayer) -> Iterator[None]:
+        """The layer returns `outputs` of its inputs and its own outputs."""
+        hook = self.layer.register_forward_hook(lambda _, inputs, own: outputs(inputs[0], own))
+        try:
+            yield
+        finally:
+            hook.remove()

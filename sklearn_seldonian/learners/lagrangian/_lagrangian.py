@@ -50,16 +50,19 @@ class _Counts(NamedTuple):
 
 
 class BatchWeights(NamedTuple):
-    """A batch's strata, and the gradient of the constraints' part of its loss by its rows.
+    """A batch's rows and strata, and the gradient of the constraints' part of its loss by its rows.
 
     Attributes
     ----------
+    rows : tensor of int, of shape (n_rows,)
+        The positions of the rows.
     strata : tensor of int, of shape (n_rows,) or (n_rows, n_joint)
-        The strata in the form of `StratifiedRows`.
+        The strata in the form of `RowStrata`.
     gradient : tensor of shape (n_rows, K + V)
         The gradient of the constraints' part of the batch's loss in the rows' entries.
     """
 
+    rows: torch.Tensor
     strata: torch.Tensor
     gradient: torch.Tensor
 
@@ -67,28 +70,20 @@ class BatchWeights(NamedTuple):
 WeightedBatch = tuple[torch.Tensor, tuple[torch.Tensor, BatchWeights]]
 
 
-class StratifiedRows(Rows):
-    """Rows whose batches have strata (cell, label) instead of codes of cells.
+class RowStrata:
+    """The strata (cell, label) of rows, by their positions.
 
     Cells are the joint ones: (n_rows,) strata, or (n_rows, n_joint) if a row is in several.
     """
 
     def __init__(self, rows: Rows, problem: ConstrainedProblem, task: Task) -> None:
-        super().__init__(rows.X, rows.y, rows.cells, rows.units, rows.has_label)
+        self._y, self._codes = rows.y, rows.cells
         self._labels_of, self._n_classes = task.labels, problem.shape[1]
-        self._cell_of_code = torch.from_numpy(problem.stratification.joint.cell_of_code).to(
-            rows.cells.device
-        )
+        cell_of_code = torch.from_numpy(problem.stratification.joint.cell_of_code)
+        self._cell_of_code = cell_of_code.to(rows.cells.device)
 
-    def __getitem__(self, index: int | torch.Tensor) -> Batch:
-        X, (y, codes) = super().__getitem__(index)
-        return X, (y, self._strata(y, codes))
-
-    def targets_and_strata(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The targets and the strata of all rows."""
-        return self.y, self._strata(self.y, self.cells)
-
-    def _strata(self, y: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    def __getitem__(self, rows: torch.Tensor | slice) -> torch.Tensor:
+        y, codes = self._y[rows], self._codes[rows]
         first = self._cell_of_code[codes.long()].int() * self._n_classes
         strata = first + self._labels_of(y)[..., None].int()
         return strata[..., 0] if strata.shape[-1] == 1 else strata
@@ -152,23 +147,25 @@ class Lagrangian:
         self._weights = torch.zeros(self._joint.n_cells * n_classes, n_columns, device=device)
 
     def constraint_batches(
-        self, batches: Iterable[Batch], most: int = 1
+        self, batches: Iterable[Batch], strata: RowStrata, most: int = 1
     ) -> Iterator[WeightedBatch]:
-        """The batches, with `BatchWeights` instead of strata.
+        """The batches, with `BatchWeights` instead of positions of rows.
 
         At most `most` batches are looked up together, and only batches before the next update of
         the weights.
         """
         batches = iter(batches)
         while ahead := list(itertools.islice(batches, min(most, self._n_batches_to_step))):
-            constraint_batches = self.weights_of([strata for _, (_, strata) in ahead])
-            for (X, (y, _)), own in zip(ahead, constraint_batches, strict=True):
+            weights = self.weights_of([rows for _, (_, rows) in ahead], strata)
+            for (X, (y, _)), own in zip(ahead, weights, strict=True):
                 yield X, (y, own)
 
-    def weights_of(self, strata: Sequence[torch.Tensor]) -> list[BatchWeights]:
-        """The current weights of the rows in some batches with these strata."""
-        strata = [of_batch.to(self._weights.device) for of_batch in strata]
-        every, sizes = torch.cat(strata), [len(of_batch) for of_batch in strata]
+    def weights_of(
+        self, batches: Sequence[torch.Tensor], strata: RowStrata
+    ) -> Iterator[BatchWeights]:
+        """The current weights of the rows in some batches, which are positions of rows."""
+        sizes = [len(rows) for rows in batches]
+        every = strata[torch.cat(list(batches))].to(self._weights.device)
         if every.ndim == 1:
             weights = self._weights.index_select(0, every)
         else:
@@ -177,16 +174,16 @@ class Lagrangian:
             weights, *_ = torch.embedding_bag(self._weights, every.ravel(), starts.to(every.dtype))
         # All batches have the size of the first, possibly except the last.
         of_rows = (weights / sizes[0]).split(sizes)  # type: ignore[no-untyped-call]
-        gradients = [
-            part if n == sizes[0] else part * (sizes[0] / n)
-            for part, n in zip(of_rows, sizes, strict=True)
-        ]
-        return [BatchWeights(*both) for both in zip(strata, gradients, strict=True)]
+        of_batches = of_rows, every.split(sizes)  # type: ignore[no-untyped-call]
+        for rows, n, gradient, own in zip(batches, sizes, *of_batches, strict=True):
+            yield BatchWeights(rows, own, gradient if n == sizes[0] else gradient * (sizes[0] / n))
 
     def constraint_gradient(
         self, scores: torch.Tensor, y: torch.Tensor, rows: BatchWeights
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The constraints' part of a batch's loss. Its decisions are stored, to be counted later.
+
+        After the scores of the batch there may be those of other models for the same rows.
 
         Returns
         -------
@@ -196,11 +193,13 @@ class Lagrangian:
         gradient : tensor of shape (n_rows, K + V)
             The gradient of the loss in the entries.
         """
-        self._uncounted.append((rows.strata, scores.detach(), y))
-        entries = self.entries(scores, y)
-        return entries, rows.gradient.to(entries.dtype)
+        self._uncounted.append((rows.strata, scores[: len(y)].detach(), y))
+        gradient, n_models = rows.gradient.to(scores.dtype), len(scores) // len(y)
+        if n_models > 1:
+            y, gradient = y.repeat(n_models), gradient.repeat(n_models, 1)
+        return self._entries(scores, y), gradient
 
-    def entries(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def _entries(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Each row's probabilities of the classes and values of the row measures."""
         entries = torch.softmax(scores, dim=1)
         if self.problem.values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from sklearn_seldonian.learners._price import Price
 from sklearn_seldonian.learners.lagrangian._batches import (
     Batch,
     Batches,
+    Inputs,
     Rows,
     ScoredRows,
     parted,
@@ -39,14 +40,17 @@ from sklearn_seldonian.learners.lagrangian._checks import (
 )
 from sklearn_seldonian.learners.lagrangian._comparison import Evaluated
 from sklearn_seldonian.learners.lagrangian._cross_fitting import (
-    CrossFitting,
-    inputs_of,
+    N_FOLDS,
+    N_LEARNERS,
+    LayerCopies,
+    balanced_folds,
+    can_replace,
     linear_layer,
     needs_cross_fitting,
 )
 from sklearn_seldonian.learners.lagrangian._epochs import Epochs
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
-from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
+from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, RowStrata
 from sklearn_seldonian.learners.lagrangian._observation import truth_table
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
 from sklearn_seldonian.learners.lagrangian._predicting import PredictingNet
@@ -58,7 +62,15 @@ from sklearn_seldonian.selection import Linearised
 
 # Attributes that are deleted after training, because they hold the rows or the optimizer's state.
 OF_TRAINING = (
-    *("_constraint_batches", "_cross_fitting", "_epochs", "_held_out", "_lagrangian"),
+    *(
+        "_constraint_batches",
+        "_copies",
+        "_epochs",
+        "_held_out",
+        "_labelled",
+        "_lagrangian",
+        "_strata",
+    ),
     "optimizer_",
 )
 
@@ -132,6 +144,18 @@ class LagrangianNet(PredictingNet):
 
     # -- before training -----------------------------------------------------------------
 
+    def initialize_optimizer(self) -> LagrangianNet:
+        """As in skorch, with copies of a linear layer that have the options of the layer."""
+        named, self._copies = [*self.get_all_learnable_params()], None
+        layer = linear_layer(self.module_)
+        if layer is not None and self.problem and self.problem.atoms:
+            self._copies = LayerCopies(layer)
+            copy_of = dict(zip(layer.parameters(), self._copies.parameters, strict=True))
+            named += [(name, copy_of[own]) for name, own in named if own in copy_of]
+        args, kwargs = self.get_params_for_optimizer("optimizer", named)
+        self.optimizer_ = self.optimizer(*args, **kwargs)
+        return self
+
     def get_params_for_optimizer(
         self, prefix: str, named_parameters: Iterable[tuple[str, nn.Parameter]]
     ) -> tuple[Any, dict[str, Any]]:
@@ -188,12 +212,16 @@ class LagrangianNet(PredictingNet):
 
     def _prepare(self, rows: Rows, resampled: Rows | None) -> Rows:
         """Prepare training; return the rows to draw batches of the primary loss from."""
-        n_held_out, n_smallest, is_resampled = 0, 0.0, resampled is not None
+        n_held_out, copies = 0, self._copies
+        self._copies = None
         if self.problem.atoms and resampled is None:  # a sampler has used all rows
             table = truth_table(self.problem, self.task_, rows)
             n_labelled = len(rows.labelled)
             n_smallest = min(self.problem.n_smallest_group(table), n_labelled)
-            if n_labelled >= 2 * MIN_HELD_OUT:
+            if copies is not None and self._are_usable(copies, rows.X):
+                if needs_cross_fitting(copies.layer, len(rows), n_smallest):
+                    self._copies = copies
+            elif n_labelled >= 2 * MIN_HELD_OUT:
                 n_held_out = n_selection_rows(len(rows), n_smallest, self.module_)
         trained, evaluated, self._held_out = parted(rows, n_held_out)
         evaluator = CandidateEvaluator(
@@ -211,38 +239,25 @@ class LagrangianNet(PredictingNet):
             self.processes,
         )
         self._epochs = Epochs(evaluator, self._lagrangian, self.max_epochs, self.n_iter_no_change)
+        self._constraint_batches = self._labelled = None
         if resampled is None and trained.has_label is not None:
-            resampled = trained.labelled
-        if self.problem.atoms:
-            trained = StratifiedRows(trained, self.problem, self.task_)
-        self._constraint_batches = self._cross_fitting = None
-        if not is_resampled:
-            self._cross_fitting = self._cross_fitted(trained, n_smallest)
+            resampled, self._labelled = trained.labelled, trained.has_label.nonzero()[:, 0]
+        self._strata = RowStrata(trained, self.problem, self.task_)
+        if self._copies is not None:
+            self._copies.divide(balanced_folds(self._strata[:], trained.units))
         if resampled is None:
             return trained
         if self.problem.atoms:
             epochs = itertools.repeat(Batches(trained, self.batch_size, self.processes))
             endless = itertools.chain.from_iterable(epochs)
-            self._constraint_batches = self._lagrangian.constraint_batches(endless)
+            self._constraint_batches = self._lagrangian.constraint_batches(endless, self._strata)
         return resampled.to(self.device)
 
-    def _cross_fitted(self, rows: Rows, n_smallest: float) -> CrossFitting | None:
-        """Copies that evaluate a linear module, if its evaluation on training rows is biased."""
-        layer = linear_layer(self.module_)
-        if layer is None or not isinstance(rows, StratifiedRows):
-            return None
-        if not needs_cross_fitting(layer, len(rows), n_smallest):
-            return None
-        inputs = inputs_of(layer, self._outputs(rows.X))
-        arguments = rows, self._lagrangian, self.task_, self.criterion_, self.batch_size
-        return CrossFitting(layer, inputs, *arguments, self._optimizer_of)
-
-    def _optimizer_of(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """An optimizer like the module's, for other parameters."""
-        named = ((f"copies_{i}", parameter) for i, parameter in enumerate(parameters))
-        args, kwargs = self.get_params_for_optimizer("optimizer", named)
-        optimizer: torch.optim.Optimizer = self.optimizer(*args, **kwargs)
-        return optimizer
+    def _are_usable(self, copies: LayerCopies, X: Inputs) -> bool:
+        """Whether the module can return the outputs of `copies`, which get its weights."""
+        copies.start()
+        with torch.no_grad():
+            return can_replace(copies, self.infer, X[:N_FOLDS])
 
     def _give_up(self) -> None:
         """Record that the user stopped training. No weights are kept.
@@ -300,28 +315,62 @@ class LagrangianNet(PredictingNet):
         """
         if not self.module_.training:  # calling train() takes a tenth of a small network's step
             self._set_training(True)
-        X, (y, weights) = batch
-        others = None if self._constraint_batches is None else next(self._constraint_batches)
-        outputs = self.infer(X if others is None else torch.cat([X, others[0]]))
+        X, (y, rows) = batch
+        others = y, rows
+        if self._constraint_batches is not None:
+            other_X, others = next(self._constraint_batches)
+            X = torch.cat([X, other_X])
+        with self._copies_learning(rows, others[1]):
+            outputs = self.infer(X)
         check_trainable(outputs)
         y, scores = y.to(outputs.device), self.task_.scores(outputs)
-        constrained = scores, y
-        if others is not None:
-            n_rows, (other_y, weights) = len(y), others[1]
-            constrained = scores[n_rows:], other_y
-            outputs, scores = outputs[:n_rows], scores[:n_rows]
+        constrained = scores
+        if self._constraint_batches is not None:
+            of_each = scores.reshape(
+                -1, len(X), *scores.shape[1:]
+            )  # the module's, then the copies'
+            parts = of_each.split([len(y), len(others[0])], dim=1)  # type: ignore[no-untyped-call]
+            scores, constrained = (part.flatten(0, 1) for part in parts)
+        roots, gradients = list[torch.Tensor](), list[torch.Tensor | None]()
+        if self._copies is not None:
+            scores, of_copies = scores.split([len(y), N_LEARNERS * len(y)])  # type: ignore[no-untyped-call]
+            roots.append(self._loss_of_copies(of_copies, y))
+            gradients.append(None)
         loss = self.task_.objective(self.criterion_, scores, y)
-        parts = [loss]
-        gradients: list[torch.Tensor | None] = [None]
+        roots.append(loss)
+        gradients.append(None)
         if self.problem.atoms:
-            entries, gradient = self._lagrangian.constraint_gradient(*constrained, weights)
-            parts.append(entries)
+            entries, gradient = self._lagrangian.constraint_gradient(constrained, *others)
+            roots.append(entries)
             gradients.append(gradient)
-        torch.autograd.backward(parts, gradients)
-        learned = (parameter for _, parameter in self.get_all_learnable_params())
-        self.processes.add_gradients(learned, len(y))
+        torch.autograd.backward(roots, gradients)
+        self._gather_gradients(len(y))
         shown = self.task_.shown_loss(self.criterion_, loss.detach(), scores.detach(), y)
-        return {"loss": shown, "y_pred": outputs}
+        return {"loss": shown, "y_pred": outputs[: len(y)]}
+
+    def _copies_learning(self, rows: Any, weights: Any) -> AbstractContextManager[None]:
+        """The module returns outputs of the copies too, if there are any."""
+        if self._copies is None:
+            return nullcontext()
+        positions = weights.rows
+        if self._labelled is not None:
+            positions = torch.cat([self._labelled[rows], positions])
+        return self._copies.learning(positions)
+
+    def _loss_of_copies(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """The sum of the copies' losses, each a mean over the batch without one fold's rows."""
+        loss = self.task_.objective(self.criterion_, scores, y.repeat(N_LEARNERS))
+        is_sum = getattr(self.criterion_, "reduction", "mean") == "sum"
+        return loss if is_sum else N_LEARNERS * loss
+
+    def _gather_gradients(self, n_rows: int) -> None:
+        """Average the gradients of all processes, each of `n_rows` in this process."""
+        copies = [] if self._copies is None else self._copies.parameters
+        if self._copies is not None:
+            self._copies.divide_gradients()
+        if self.processes.n > 1:
+            learned = (parameter for _, parameter in self.get_all_learnable_params())
+            self.processes.add_gradients([*learned, *copies], n_rows)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any) -> None:
         """As in skorch, but the loss stays on the device until the end of the epoch."""
@@ -332,7 +381,7 @@ class LagrangianNet(PredictingNet):
         most = iterator.n_together if isinstance(iterator, Batches) else 1
         batches: Any = iterator if isinstance(iterator, Batches) else trainable(iterator)
         if self.problem.atoms and self._constraint_batches is None:
-            batches = self._lagrangian.constraint_batches(batches, most)
+            batches = self._lagrangian.constraint_batches(batches, self._strata, most)
         for batch in batches:
             shown = batch[0], batch[1][0]  # callbacks get inputs and targets
             self.notify("on_batch_begin", batch=shown, training=training)
@@ -398,14 +447,21 @@ class LagrangianNet(PredictingNet):
         They come from cross-fitted copies if there are copies, otherwise from the module itself.
         Each process computes the scores of its part of the rows.
         """
-        if self._cross_fitting is not None:
-            self._cross_fitting.train_epoch(group["lr"] for group in self.optimizer_.param_groups)
-            return self._cross_fitting.scores()
         X = self._epochs.evaluator.rows.X
-        if self.processes.n == 1:
-            return torch.cat(list(self.scores(X)))
         own = self.processes.part(torch.arange(len(X), device=X.values.device))
-        scores = torch.cat(list(self.scores(X.subset(own))))
+        if self.processes.n == 1:
+            return self._unseen_scores(X, own)
+        scores = self._unseen_scores(X.subset(own), own)
         of_all = scores.new_zeros(len(X), *scores.shape[1:])
         of_all[own.to(scores.device)] = scores
         return self.processes.summed(of_all)
+
+    def _unseen_scores(self, X: Inputs, positions: torch.Tensor) -> torch.Tensor:
+        """The scores of the rows `X`, which have these positions among all rows."""
+        if self._copies is None:
+            return torch.cat(list(self.scores(X)))
+        parts = []
+        for rows in self._passes(X):
+            with self._copies.unseen(positions[rows]):
+                parts.append(self.task_.scores(self._evaluate(X[rows])))
+        return torch.cat(parts)

@@ -116,9 +116,12 @@ class PredictingNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return map(self.task_.scores, self._outputs(X))
 
     def _outputs(self, X: Inputs) -> Iterator[torch.Tensor]:
+        return (self._evaluate(X[rows]) for rows in self._passes(X))
+
+    def _passes(self, X: Inputs) -> Iterator[slice]:
+        """The rows that pass through the module together."""
         size = self.eval_batch_size or n_rows_a_pass(X)
-        for start in range(0, len(X), size):
-            yield self._evaluate(X[start : start + size])
+        return (slice(start, start + size) for start in range(0, len(X), size))
 
     def _evaluate(self, batch: torch.Tensor, gradient: bool = False) -> torch.Tensor:
         """The module's outputs for one batch, in eval mode, without gradient by default.

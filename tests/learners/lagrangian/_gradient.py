@@ -3,13 +3,12 @@
 import torch
 
 from sklearn_seldonian.learners.lagrangian import Rows
-from sklearn_seldonian.learners.lagrangian._lagrangian import StratifiedRows
+from sklearn_seldonian.learners.lagrangian._lagrangian import RowStrata
 
 
 def gradient_of_weights(state, scores, y, codes):
-    rows = StratifiedRows(Rows(scores, y, codes), state.problem, state.task)
-    _, (y, groups) = rows[torch.arange(len(y))]
+    strata = RowStrata(Rows(scores, y, codes), state.problem, state.task)
     scores = scores.detach().clone().requires_grad_()
-    (weights,) = state.weights_of([groups])
+    (weights,) = state.weights_of([torch.arange(len(y))], strata)
     entries, gradient = state.constraint_gradient(scores, y, weights)
     return torch.autograd.grad(entries, scores, gradient)[0]

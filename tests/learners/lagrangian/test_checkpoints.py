@@ -154,7 +154,8 @@ LINEAR, SMALL, LARGE = MLP(100, 2, hidden=()), MLP(9, 2, hidden=(8,)), MLP(20, 2
 @pytest.mark.parametrize(
     ("n_candidate", "n_smallest", "module", "held_out"),
     [
-        (150, 150, LINEAR, 0),  # cannot memorise rows
+        (2_020, 2_020, LINEAR, 0),  # 202 parameters
+        (2_019, 2_019, LINEAR, 1_009),
         (980, 980, SMALL, 0),  # 98 parameters
         (979, 979, SMALL, 489),
         (9_800, 980, SMALL, 0),
@@ -171,8 +172,9 @@ def test_rows_held_out(n_candidate, n_smallest, module, held_out):
     assert n_selection_rows(n_candidate, n_smallest, module) == held_out
 
 
-def test_weights_that_are_not_trained_memorise_nothing():
+@pytest.mark.parametrize(("n_rows", "held_out"), [(1_299, 649), (1_300, 0)])
+def test_weights_that_are_not_trained_memorise_nothing(n_rows, held_out):
     frozen = MLP(20, 2, hidden=(64, 64))
-    for parameter in list(frozen.parameters())[:-2]:
+    for parameter in list(frozen.parameters())[:-2]:  # 130 are left
         parameter.requires_grad = False
-    assert n_selection_rows(1_000, 1_000, frozen) == 0
+    assert n_selection_rows(n_rows, n_rows, frozen) == held_out

@@ -1,5 +1,7 @@
 """Linear modules are evaluated by copies that were not trained on the evaluated rows."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,25 +10,23 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from sklearn_seldonian import SeldonianClassifier
-from sklearn_seldonian.constraints import Schema, Stratification, bind, parse
-from sklearn_seldonian.learners.lagrangian._batches import Inputs, Rows
+from sklearn_seldonian.learners.lagrangian import _net
+from sklearn_seldonian.learners.lagrangian._batches import Inputs
 from sklearn_seldonian.learners.lagrangian._cross_fitting import (
-    MAX_NUMBERS,
     N_FOLDS,
-    CrossFitting,
-    inputs_of,
+    N_LEARNERS,
+    LayerCopies,
+    balanced_folds,
+    can_replace,
     linear_layer,
     needs_cross_fitting,
 )
-from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
-from sklearn_seldonian.learners.lagrangian._tasks import Classification
+from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
 from sklearn_seldonian.modules import MLP, AdditiveModel
-from sklearn_seldonian.selection import ConstrainedProblem
 
 
-def frozen_then_linear():
-    first = nn.Linear(3, 4).requires_grad_(False)
-    return nn.Sequential(nn.Sequential(nn.Tanh()), first, nn.ReLU())
+def frozen(*others):
+    return nn.Sequential(nn.Tanh(), nn.Linear(3, 4).requires_grad_(False), nn.ReLU(), *others)
 
 
 class Scaled(nn.Module):
@@ -47,7 +47,9 @@ class Scaled(nn.Module):
         (nn.Sequential(nn.BatchNorm1d(3, affine=False), nn.Linear(3, 2)), True),
         (AdditiveModel(3, 2, [[0, 0.5, 0, 1]]), True),
         (MLP(3, 2, hidden=(4,)), False),
-        (frozen_then_linear(), False),
+        (frozen(nn.Linear(4, 2)), True),
+        (frozen(nn.Linear(4, 2), nn.Linear(2, 2)), False),
+        (frozen(), False),
         (Scaled(), False),
         (nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 2)), False),
     ],
@@ -57,6 +59,7 @@ def test_linear_is_what_trains_one_linear_layer(module, is_linear):
     assert (layer is not None) == is_linear
     if is_linear:
         assert isinstance(layer, nn.Linear)
+        assert layer.weight.requires_grad
 
 
 @pytest.mark.parametrize(
@@ -66,8 +69,6 @@ def test_linear_is_what_trains_one_linear_layer(module, is_linear):
         (20, 5000, 1000, False),  # with fifty rows per input, estimates are accurate
         (20, N_FOLDS - 1, 2, False),
         (20, N_FOLDS, 2, True),
-        (2**14, MAX_NUMBERS // 2**14, 10, True),
-        (2**14, MAX_NUMBERS // 2**14 + 1, 10, False),
     ],
 )
 def test_few_rows_of_the_smallest_group_flatter(n_inputs, n_rows, n_smallest, expected):
@@ -75,80 +76,247 @@ def test_few_rows_of_the_smallest_group_flatter(n_inputs, n_rows, n_smallest, ex
     assert needs_cross_fitting(layer, n_rows, n_smallest) == expected
 
 
-def test_inputs_of_a_layer_are_what_comes_before_it():
-    module = nn.Sequential(nn.Linear(3, 4).requires_grad_(False), nn.ReLU(), nn.Linear(4, 2))
-    X = torch.randn(10, 3)
-    batches = (module(torch.cat([part, part[-1:]]))[: len(part)] for part in X.split(4))
-    torch.testing.assert_close(inputs_of(module[2], batches), module[:2](X))
-    assert not module[2]._forward_pre_hooks
+# -- folds -----------------------------------------------------------------------------------------
 
 
-def cross_fitting(X, y, rate=0.5, lr=0.1, batch_size=50, optimizer=torch.optim.Adam):
-    """Copies of a linear module of two classes, with an active constraint."""
-    schema = Schema((0, 1), 1, {})
-    constraint = bind(parse(f"TPR >= {rate}"), schema)
-    strata = Stratification.single()
-    problem = ConstrainedProblem([constraint], [0.05], strata, 2, len(y), 0.9)
-    rows = Rows(Inputs(X), y, torch.zeros(len(y), dtype=torch.int64))
-    task = Classification(2)
-    lagrangian = Lagrangian(problem, task, len(y), 0.0, 0.01, "cpu")
-    stratified = StratifiedRows(rows, problem, task)
-    layer = nn.Linear(X.shape[1], 2)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    judged_by = stratified, lagrangian, task, nn.CrossEntropyLoss(), batch_size
-    return CrossFitting(layer, X, *judged_by, lambda parameters: optimizer(parameters, lr=lr))
+@pytest.mark.parametrize("n_joint", [None, 1, 2])
+def test_folds_have_equal_parts_of_each_stratum(n_joint):
+    strata = torch.arange(203) % 3
+    given = strata if n_joint is None else strata[:, None].expand(-1, n_joint)
+    folds = balanced_folds(given, units=None)
+    for stratum in range(3):
+        counts = torch.bincount(folds[strata == stratum], minlength=N_FOLDS)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_all_rows_of_a_unit_are_in_one_fold():
+    positions = np.repeat(np.arange(40), 5)
+    folds = balanced_folds(torch.arange(200) % 2, SimpleNamespace(positions=positions))
+    assert (folds.view(40, 5) == folds.view(40, 5)[:, :1]).all()
+    assert set(folds.tolist()) == set(range(N_FOLDS))
+
+
+# -- outputs ---------------------------------------------------------------------------------------
+
+
+def different_copies(layer, n_rows):
+    """Copies with different weights, the fold of each row, and each copy as a layer."""
+    copies, folds = LayerCopies(layer), torch.arange(n_rows) * 3 % N_FOLDS
+    copies.divide(folds)
+    layers = []
+    with torch.no_grad():
+        for values in copies.parameters:
+            values.copy_(torch.randn(values.shape))
+    for k in range(N_FOLDS):
+        alone = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None)
+        for own, values in zip(alone.parameters(), copies.parameters, strict=True):
+            own.data = values.data.tensor_split(N_FOLDS)[k]
+        layers.append(alone)
+    return copies, folds, layers
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(7, 3), (7, 4, 3)])
+@pytest.mark.parametrize("after", [nn.Identity(), nn.Softmax(-1), nn.Flatten()])
+def test_a_row_is_learned_by_all_copies_but_that_of_its_fold(bias, shape, after):
+    layer, X = nn.Linear(3, 2, bias=bias), torch.randn(shape)
+    module = nn.Sequential(nn.Tanh(), layer, after)
+    copies, folds, layers = different_copies(layer, len(X))
+    rows = torch.tensor([2, 0, 5, 6])
+
+    def by_copy(k, row):
+        return after(layers[int(k) % N_FOLDS](torch.tanh(X[row : row + 1])))
+
+    with copies.learning(rows):
+        seen = module(X[rows])
+    torch.testing.assert_close(seen[: len(rows)], module(X[rows]))
+    learning = seen[len(rows) :].view(N_LEARNERS, len(rows), *seen.shape[1:])
+    for i, row in enumerate(rows):
+        expected = [by_copy(folds[row] + k, row) for k in range(1, N_FOLDS)]
+        torch.testing.assert_close(learning[:, i], torch.cat(expected))
+    padded = torch.cat([X[rows], X[rows[-1:]]])
+    with copies.unseen(rows):
+        unseen = module(padded)
+    expected = [by_copy(folds[row], row) for row in [*rows, rows[-1]]]
+    torch.testing.assert_close(unseen, torch.cat(expected))
+    torch.testing.assert_close(module(X)[rows], module(X[rows]))  # the layer's own outputs again
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, X):
+        return X + self.layer(X)
+
+
+class Unused(Residual):
+    """Its layer's weights are used without calling the layer."""
+
+    def forward(self, X):
+        return nn.functional.linear(X, self.layer.weight)
+
+
+class Twice(Residual):
+    def forward(self, X):
+        return self.layer(self.layer(X))
+
+
+class OfFixedSize(Residual):
+    def forward(self, X):
+        return self.layer(X).view(len(X), -1)
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (MLP(3, 2, hidden=()), True),
+        (AdditiveModel(3, 2, [[0, 0.5, 0, 1]]), True),
+        (nn.Sequential(nn.Linear(3, 1), nn.Sigmoid(), nn.Flatten(0)), True),
+        (nn.Sequential(nn.Linear(3, 2), nn.LogSoftmax(1)), True),
+        (nn.Sequential(nn.BatchNorm1d(3, affine=False), nn.Linear(3, 2)).eval(), True),
+        (Residual(), False),
+        (Unused(), False),
+        (Twice(), False),
+        (OfFixedSize(), False),
+    ],
+)
+def test_copies_can_replace_a_layer_whose_outputs_alone_count(module, expected):
+    copies = LayerCopies(linear_layer(module))
+    assert can_replace(copies, module, torch.randn(N_FOLDS, 3)) == expected
+    assert not copies.layer._forward_hooks
+
+
+# -- training --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def rows():
-    random = torch.Generator().manual_seed(1)
-    X = torch.randn(200, 4, generator=random)
-    y = (X[:, 0] + torch.randn(200, generator=random) > 0).long()
-    return X, y
+    random = np.random.default_rng(1)
+    X = random.standard_normal((200, 5)).astype(np.float32)
+    return X, (X[:, 0] + random.standard_normal(200) > 0).astype(int)
 
 
-def test_a_row_is_scored_without_its_own_label(rows):
+@pytest.fixture
+def last_scores(monkeypatch):
+    """Trains a model of candidate rows, and returns the scores that evaluate its last epoch.
+
+    The fold of a row does not depend on its label.
+    """
+    folds = np.arange(200) % N_FOLDS
+    monkeypatch.setattr(_net, "balanced_folds", lambda strata, units: torch.from_numpy(folds))
+    evaluated = LagrangianNet._scores_to_evaluate
+
+    def scores(X, y, module=nn.Linear, **settings):
+        order, seen = [], []
+
+        def kept(net):
+            trained = net._epochs.evaluator.rows.X[:].numpy()
+            order[:] = np.argsort(trained[:, 0])[np.argsort(np.argsort(X[:, 0]))]
+            np.testing.assert_array_equal(trained[order], X)
+            seen.append(evaluated(net))
+            return seen[-1]
+
+        monkeypatch.setattr(LagrangianNet, "_scores_to_evaluate", kept)
+        safety = np.zeros(2 * len(X), dtype=bool)
+        safety[len(X) :] = True
+        settings = {"constraints": "PR <= 0.99", "random_state": 0, "device": "cpu"} | settings
+        if module is nn.Linear:
+            settings = {"module__in_features": X.shape[1], "module__out_features": 2} | settings
+        both = np.concatenate([X, X + 0.01]), np.concatenate([y, y])
+        SeldonianClassifier(module, **settings).fit(*both, safety_mask=safety)
+        return seen[-1].numpy()[order], folds[order]
+
+    return scores
+
+
+def test_a_row_is_scored_without_its_own_label(rows, last_scores):
     X, y = rows
-    scores = []
+    found = []
     for label in (0, 1):
         y[17] = label
-        judged = cross_fitting(X, y)
-        judged._folds = torch.arange(200) % N_FOLDS  # for any label of the row
-        for _ in range(3):
-            judged.train_epoch([0.1])
-        scores.append(judged.scores())
-    torch.testing.assert_close(scores[0][17], scores[1][17], rtol=0, atol=0)
-    assert (scores[0] != scores[1]).any(dim=1)[torch.arange(200) % N_FOLDS != 17 % N_FOLDS].all()
+        scores, folds = last_scores(X, y, max_epochs=3)
+        found.append(scores)
+    np.testing.assert_array_equal(found[0][17], found[1][17])
+    assert (found[0] != found[1]).any(axis=1)[folds != folds[17]].all()
 
 
-def test_folds_have_equal_parts_of_each_stratum(rows):
-    X, y = rows
-    folds = cross_fitting(X, y)._folds
-    for label in (0, 1):
-        counts = torch.bincount(folds[y == label], minlength=N_FOLDS)
-        assert counts.max() - counts.min() <= 1
-
-
-def test_copies_become_what_training_on_the_other_folds_gives(rows):
-    X, y = rows
-    judged = cross_fitting(X, y, lr=0.05, batch_size=200)
-    for rate in (0.05,) * 200 + (0.005,) * 100:
-        judged.train_epoch([rate])
-    scores, folds = judged.scores(), judged._folds.numpy()
-    found = (scores[:, 1] - scores[:, 0]).numpy()
+def log_odds_without_a_fold(X, y, folds, known):
+    """The reference: logistic regressions without each fold, fitted to the known labels."""
+    expected = np.empty(len(X))
     for fold in range(N_FOLDS):
-        others = folds != fold
-        reference = LogisticRegression(C=1e6).fit(X[others].numpy(), y[others].numpy())
-        expected = reference.decision_function(X[~others].numpy())
-        np.testing.assert_allclose(found[~others], expected, atol=0.02)
+        learned = (folds != fold) & known
+        reference = LogisticRegression(C=1e6).fit(X[learned], y[learned])
+        expected[folds == fold] = reference.decision_function(X[folds == fold])
+    return expected
 
 
-def test_a_learning_rate_of_zero_changes_nothing(rows):
-    judged = cross_fitting(*rows)
-    before = judged.scores()
-    judged.train_epoch([0.0])
-    torch.testing.assert_close(judged.scores(), before, rtol=0, atol=0)
+class Sigmoid(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(5, 1)
+
+    def forward(self, X):
+        return torch.sigmoid(self.layer(X)).squeeze(1)
+
+
+@pytest.mark.parametrize(
+    ("module", "settings"),
+    [
+        (nn.Linear, {}),
+        (nn.Linear, {"criterion__reduction": "sum"}),
+        (nn.Linear, {"optimizer": torch.optim.LBFGS, "lr": 0.5, "max_epochs": 40}),
+        (Sigmoid, {"criterion": nn.BCELoss}),
+        (nn.Sequential(nn.Linear(5, 2), nn.Softmax(1)), {"criterion": nn.NLLLoss}),
+    ],
+)
+def test_copies_become_what_training_on_the_other_folds_gives(rows, last_scores, module, settings):
+    X, y = rows
+    settings = {"lr": 0.05, "batch_size": 200, "max_epochs": 300} | settings
+    scores, folds = last_scores(X, y, module, **settings)
+    expected = log_odds_without_a_fold(X, y, folds, known=np.ones(200, dtype=bool))
+    np.testing.assert_allclose(scores[:, 1] - scores[:, 0], expected, atol=0.03)
+
+
+def test_rows_without_a_label_are_scored_by_copies_that_learn_from_the_others(rows, last_scores):
+    X, y = rows
+    known = np.arange(200) % 4 != 3
+    settings = {"constraints": "PR <= 0.99", "missing": "exclude"}
+    settings |= {"lr": 0.05, "batch_size": 200, "max_epochs": 300}
+    scores, folds = last_scores(X, np.where(known, y, np.nan), **settings)
+    expected = log_odds_without_a_fold(X, y, folds, known)
+    np.testing.assert_allclose(scores[:, 1] - scores[:, 0], expected, atol=0.03)
+
+
+def test_a_sum_over_a_batch_trains_as_a_mean_with_a_larger_rate(rows, last_scores):
+    X, y = rows
+    settings = {"optimizer": torch.optim.SGD, "batch_size": 40, "max_epochs": 4}
+    of_mean, _ = last_scores(X, y, lr=0.4, **settings)
+    of_sum, _ = last_scores(X, y, lr=0.01, criterion__reduction="sum", **settings)
+    np.testing.assert_allclose(of_mean, of_sum, atol=1e-5)
+
+
+def test_copies_have_the_options_of_their_layer(rows):
+    groups = []
+
+    class Recording(torch.optim.Adam):
+        def __init__(self, parameters, **options):
+            parameters = list(parameters)
+            groups.extend(parameters)
+            super().__init__(parameters, **options)
+
+    SeldonianClassifier(
+        MLP,
+        constraints="ACC >= 0.5",
+        module__hidden=(),
+        optimizer=Recording,
+        optimizer__param_groups=[("*bias", {"weight_decay": 1.0})],
+        max_epochs=1,
+        random_state=0,
+    ).fit(*rows)
+    sizes = [sorted(each.numel() for each in group["params"]) for group in groups]
+    assert sizes == [[2, 2 * N_FOLDS], [10, 10 * N_FOLDS]]
 
 
 def test_estimates_for_a_rare_class_hold_in_the_population():

@@ -18,7 +18,7 @@ from sklearn_seldonian.learners.lagrangian import Classification, Rows
 from sklearn_seldonian.learners.lagrangian._lagrangian import (
     MIN_BATCHES,
     Lagrangian,
-    StratifiedRows,
+    RowStrata,
 )
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem
@@ -123,11 +123,12 @@ def test_rows_come_with_their_groups_by_cell_and_label(cell_of_code, expected):
     state = lagrangian("PR <= 0.5")
     joint = SimpleNamespace(cell_of_code=np.array(cell_of_code or [[0], [1], [2]], dtype=np.uint8))
     problem = SimpleNamespace(shape=(4, 2), stratification=SimpleNamespace(joint=joint))
-    rows = StratifiedRows(Rows(X, y, torch.arange(3, dtype=torch.int32)), problem, state.task)
-    _, (labels, groups) = next(iter(DataLoader(rows, batch_size=3)))
+    rows = Rows(X, y, torch.arange(3, dtype=torch.int32))
+    strata = RowStrata(rows, problem, state.task)
+    _, (labels, positions) = next(iter(DataLoader(rows, batch_size=3)))
     assert labels.tolist() == [1, 0, 0]
-    assert groups.tolist() == expected
-    assert rows[torch.arange(3)][1][1].tolist() == expected
+    assert strata[positions].tolist() == expected
+    assert strata[:].tolist() == expected
 
 
 def weighted_batches(sizes, most, n_families, seed=0):
@@ -135,36 +136,36 @@ def weighted_batches(sizes, most, n_families, seed=0):
     rng = np.random.default_rng(seed)
     state = lagrangian("PR <= 0.5", init=1.0)
     n_groups = 2 * state._joint.n_cells
-    batches = []
-    for n in sizes:
-        groups = torch.from_numpy(rng.integers(0, n_groups, (n, n_families)).astype(np.int32))
-        y = torch.zeros(n, dtype=torch.long)
-        batches.append((torch.zeros(n, 1), (y, groups[:, 0] if n_families == 1 else groups)))
+    shape = (sum(sizes), n_families)
+    strata = torch.from_numpy(rng.integers(0, n_groups, shape).astype(np.int32))
+    strata = strata[:, 0] if n_families == 1 else strata
+    positions = torch.arange(sum(sizes)).split(sizes)
+    batches = [(torch.zeros(len(at), 1), (torch.zeros_like(at), at)) for at in positions]
     found = []
-    for X, (y, weights) in state.constraint_batches(batches, most):
+    for X, (y, weights) in state.constraint_batches(batches, strata, most):
         scores = torch.from_numpy(rng.normal(size=(len(X), 2))).float()
         state.constraint_gradient(scores, y, weights)
         found.append(weights)
         state.batch_done()
-    return state, batches, found
+    return state, [strata[at] for at in positions], found
 
 
 @pytest.mark.parametrize("n_families", [1, 3])
 @pytest.mark.parametrize("most", [3, MIN_BATCHES, 100])
 def test_batches_of_one_lookup_equal_single_ones(most, n_families):
     sizes = [40] * (2 * MIN_BATCHES + 3) + [7]
-    state, batches, together = weighted_batches(sizes, most, n_families)
+    state, strata, together = weighted_batches(sizes, most, n_families)
     other, _, alone = weighted_batches(sizes, 1, n_families)
-    assert len(together) == len(batches)
+    assert len(together) == len(strata)
     assert (state.multipliers == other.multipliers).all()
-    for a, b, (_, (_, groups)) in zip(together, alone, batches, strict=True):
-        assert torch.equal(a.strata, groups)
+    for a, b, expected in zip(together, alone, strata, strict=True):
+        assert torch.equal(a.strata, expected)
         torch.testing.assert_close(a.gradient, b.gradient)
     # Weights are new after each step, and the mean is over the rows of the batch itself.
     totals = [float(w.gradient.sum()) for w in together]
     assert not any(totals[:MIN_BATCHES])
     assert all(totals[MIN_BATCHES:])
-    weights = state._weights[batches[-1][1][1].long()].reshape(7, n_families, -1).sum(dim=1)
+    weights = state._weights[strata[-1].long()].reshape(7, n_families, -1).sum(dim=1)
     torch.testing.assert_close(together[-1].gradient, weights / 7)
 
 
