@@ -20,6 +20,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from sklearn_seldonian.data._units import SamplingUnits
 
@@ -38,10 +39,21 @@ ROWS_PER_INPUT = 50
 
 
 def linear_layer(module: nn.Module) -> nn.Linear | None:
-    """The linear layer that has all trained parameters of a module; None if there is none."""
+    """The linear layer whose weights are all that a module trains; None if there is none.
+
+    There is none if other parameters determine the weights, as with `weight_norm`, or if their
+    shape is not known yet, as in a `LazyLinear`.
+    """
     trained = {parameter for parameter in module.parameters() if parameter.requires_grad}
+    if any(map(is_lazy, trained)):
+        return None
     layers = (part for part in module.modules() if isinstance(part, nn.Linear))
-    return next((layer for layer in layers if trained == set(layer.parameters())), None)
+    return next((layer for layer in layers if trained == set(weights_of(layer))), None)
+
+
+def weights_of(layer: nn.Linear) -> list[torch.Tensor]:
+    """The weight of a layer, and its bias if it has one."""
+    return [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
 
 
 def needs_cross_fitting(layer: nn.Linear, n_rows: int, n_smallest: float) -> bool:
@@ -118,13 +130,13 @@ class LayerCopies:
 
     def __init__(self, layer: nn.Linear) -> None:
         self.layer = layer
-        self.parameters = [nn.Parameter(torch.cat([own] * N_FOLDS)) for own in layer.parameters()]
+        self.parameters = [nn.Parameter(torch.cat([own] * N_FOLDS)) for own in weights_of(layer)]
         self.divide(torch.arange(N_FOLDS, device=layer.weight.device))
 
     def start(self) -> None:
         """Give all copies the layer's weights."""
         with torch.no_grad():
-            for of_all, own in zip(self.parameters, self.layer.parameters(), strict=True):
+            for of_all, own in zip(self.parameters, weights_of(self.layer), strict=True):
                 of_all.copy_(torch.cat([own] * N_FOLDS))
 
     def divide(self, folds: torch.Tensor) -> None:

@@ -194,10 +194,9 @@ class Lagrangian:
             The gradient of the loss in the entries.
         """
         self._uncounted.append((rows.strata, scores[: len(y)].detach(), y))
-        gradient, n_models = rows.gradient.to(scores.dtype), len(scores) // len(y)
-        if n_models > 1:
-            y, gradient = y.repeat(n_models), gradient.repeat(n_models, 1)
-        return self._entries(scores, y), gradient
+        n_models = len(scores) // len(y)
+        gradient = torch.cat([rows.gradient.to(scores.dtype)] * n_models)
+        return self._entries(scores, torch.cat([y] * n_models)), gradient
 
     def _entries(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Each row's probabilities of the classes and values of the row measures."""

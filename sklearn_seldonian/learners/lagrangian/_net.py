@@ -47,6 +47,7 @@ from sklearn_seldonian.learners.lagrangian._cross_fitting import (
     can_replace,
     linear_layer,
     needs_cross_fitting,
+    weights_of,
 )
 from sklearn_seldonian.learners.lagrangian._epochs import Epochs
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
@@ -150,7 +151,7 @@ class LagrangianNet(PredictingNet):
         layer = linear_layer(self.module_)
         if layer is not None and self.problem and self.problem.atoms:
             self._copies = LayerCopies(layer)
-            copy_of = dict(zip(layer.parameters(), self._copies.parameters, strict=True))
+            copy_of = dict(zip(weights_of(layer), self._copies.parameters, strict=True))
             named += [(name, copy_of[own]) for name, own in named if own in copy_of]
         args, kwargs = self.get_params_for_optimizer("optimizer", named)
         self.optimizer_ = self.optimizer(*args, **kwargs)
@@ -331,14 +332,12 @@ class LagrangianNet(PredictingNet):
             )  # the module's, then the copies'
             parts = of_each.split([len(y), len(others[0])], dim=1)  # type: ignore[no-untyped-call]
             scores, constrained = (part.flatten(0, 1) for part in parts)
-        roots, gradients = list[torch.Tensor](), list[torch.Tensor | None]()
+        of_copies: torch.Tensor | float = 0.0
         if self._copies is not None:
-            scores, of_copies = scores.split([len(y), N_LEARNERS * len(y)])  # type: ignore[no-untyped-call]
-            roots.append(self._loss_of_copies(of_copies, y))
-            gradients.append(None)
+            scores, copied = scores.split([len(y), N_LEARNERS * len(y)])  # type: ignore[no-untyped-call]
+            of_copies = self._loss_of_copies(copied, y)
         loss = self.task_.objective(self.criterion_, scores, y)
-        roots.append(loss)
-        gradients.append(None)
+        roots, gradients = [loss + of_copies], list[torch.Tensor | None]([None])
         if self.problem.atoms:
             entries, gradient = self._lagrangian.constraint_gradient(constrained, *others)
             roots.append(entries)
@@ -359,7 +358,7 @@ class LagrangianNet(PredictingNet):
 
     def _loss_of_copies(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """The sum of the copies' losses, each a mean over the batch without one fold's rows."""
-        loss = self.task_.objective(self.criterion_, scores, y.repeat(N_LEARNERS))
+        loss = self.task_.objective(self.criterion_, scores, torch.cat([y] * N_LEARNERS))
         is_sum = getattr(self.criterion_, "reduction", "mean") == "sum"
         return loss if is_sum else N_LEARNERS * loss
 

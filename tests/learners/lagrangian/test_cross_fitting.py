@@ -12,6 +12,7 @@ from torch import nn
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.learners.lagrangian import _net
 from sklearn_seldonian.learners.lagrangian._batches import Inputs
+from sklearn_seldonian.learners.lagrangian._checkpoints import n_selection_rows
 from sklearn_seldonian.learners.lagrangian._cross_fitting import (
     N_FOLDS,
     N_LEARNERS,
@@ -52,6 +53,8 @@ class Scaled(nn.Module):
         (frozen(), False),
         (Scaled(), False),
         (nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 2)), False),
+        (nn.utils.parametrizations.weight_norm(nn.Linear(3, 2)), False),
+        (nn.LazyLinear(2), False),
     ],
 )
 def test_linear_is_what_trains_one_linear_layer(module, is_linear):
@@ -317,6 +320,38 @@ def test_copies_have_the_options_of_their_layer(rows):
     ).fit(*rows)
     sizes = [sorted(each.numel() for each in group["params"]) for group in groups]
     assert sizes == [[2, 2 * N_FOLDS], [10, 10 * N_FOLDS]]
+
+
+class LazyRegression(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.LazyLinear(2)
+
+    def forward(self, X):
+        return self.layer(X)
+
+
+class Normalised(LazyRegression):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.utils.parametrizations.weight_norm(nn.Linear(30, 2))
+
+
+@pytest.mark.parametrize("module", [LazyRegression, Normalised])
+def test_other_modules_are_evaluated_on_held_out_rows(module, monkeypatch):
+    held_out = []
+
+    def spied(*arguments):
+        held_out.append(n_selection_rows(*arguments))
+        return held_out[-1]
+
+    monkeypatch.setattr(_net, "n_selection_rows", spied)
+    random = np.random.default_rng(2)
+    X = random.standard_normal((800, 30)).astype(np.float32)
+    y = (X[:, 0] + random.standard_normal(800) > 0).astype(int)
+    model = SeldonianClassifier(module, constraints="ACC >= 0.4", max_epochs=3, random_state=0)
+    assert model.fit(X, y).solution_found_
+    assert held_out == [200]
 
 
 def test_estimates_for_a_rare_class_hold_in_the_population():
