@@ -21,14 +21,17 @@ from sklearn_seldonian import (
     SeldonianClassifier,
     SeldonianMetaClassifier,
     certify,
+    probability_of_passing,
 )
 from sklearn_seldonian.metrics import constraint_values
 
-DELTA = 0.05
+DELTA, POWER = 0.05, 0.9
 N_THRESHOLDS, N_THRESHOLDS_OF_GROUP = 40, 20
 THRESHOLD_FOLDS, MIXTURE_FOLDS = 5, 3
 # Shares of the limit that fairlearn and Cooper train for, the loosest first.
 TIGHTER = (1.0, 0.8, 0.6, 0.4, 0.2, 0.05)
+# Shares of each group that may be decided positive, and halvings in a search for the largest gap.
+KNOWN_SHARES, KNOWN_HALVINGS = np.linspace(0, 1, 201), 10
 COOPER_STEPS, COOPER_RATE, COOPER_MULTIPLIER_RATE = 500, 0.02, 0.1
 
 Decide = Callable[[Floats], Floats]
@@ -105,6 +108,10 @@ def ours_default_at_even_odds(case: Case) -> Answer:
 def ours_trees_at_even_odds(case: Case) -> Answer:
     trees = HistGradientBoostingClassifier(random_state=case.seed)
     return fitted(SeldonianMetaClassifier(trees, power=0.5), case)
+
+
+def ours_default_by_group(case: Case) -> Answer:
+    return fitted(SeldonianClassifier(device="cpu", group_thresholds=True), case)
 
 
 def ours_linear_by_group(case: Case) -> Answer:
@@ -251,6 +258,48 @@ def with_thresholds_by_group(model: Any, case: Case) -> Answer:
     keeping = [pair for pair in pairs if estimate(decisions(pair), case) <= 0]
     chosen = rehearsed(keeping or pairs[:1], decisions, case)
     model.fit(X, y)
+
+    def positive(sample: Sample) -> Floats:
+        threshold = np.where(sample.groups["M"] == 1, *chosen)
+        return np.asarray(model.predict_proba(sample.X)[:, 1] > threshold, dtype=float)
+
+    return answer_by_group(positive, case)
+
+
+def trees_by_known_group(case: Case) -> Answer:
+    """Trees with the two thresholds that are best on the population itself.
+
+    They are the most accurate pair that passes the test with probability `POWER`. No method can
+    know it, so it shows how much thresholds for these scores can reach.
+    """
+    model = HistGradientBoostingClassifier(random_state=case.seed)
+    model.fit(case.candidate.X, case.candidate.y)
+    everyone, male = case.everyone, case.everyone.groups["M"].to_numpy() == 1
+    scores = model.predict_proba(everyone.X)[:, 1]
+    thresholds, shares, right = [], [], []
+    for own in (male, ~male):
+        thresholds.append(np.quantile(scores[own], 1.0 - KNOWN_SHARES))
+        decided = scores[own] > thresholds[-1][:, None]
+        shares.append(decided.mean(axis=1))
+        right.append((decided == everyone.y[own]).sum(axis=1))
+    total, gaps = np.add.outer(*right), np.abs(np.subtract.outer(*shares))
+    share_of = {"PR | [M]": float(male.mean()), "PR | [F]": float((~male).mean())}
+
+    def best(gap: float) -> tuple[np.intp, ...]:
+        """The positions of the most accurate pair whose shares differ by at most the gap."""
+        return np.unravel_index(np.where(gaps <= gap, total, -1).argmax(), total.shape)
+
+    def passes(gap: float) -> bool:
+        rates = (own[k] for own, k in zip(shares, best(gap), strict=True))
+        known = dict(zip(share_of, rates, strict=True))
+        asked = case.config.text, known, len(case.safety.y), share_of, DELTA
+        return probability_of_passing(*asked) >= POWER
+
+    passing, failing = 0.0, case.config.limit
+    for _ in range(KNOWN_HALVINGS):
+        gap = (passing + failing) / 2
+        passing, failing = (gap, failing) if passes(gap) else (passing, gap)
+    chosen = [limits[k] for limits, k in zip(thresholds, best(passing), strict=True)]
 
     def positive(sample: Sample) -> Floats:
         threshold = np.where(sample.groups["M"] == 1, *chosen)
@@ -413,6 +462,7 @@ OURS_AT_EVEN_ODDS: dict[str, Callable[[Case], Answer]] = {
     "ours, trees, power .5": ours_trees_at_even_odds,
 }
 OURS_BY_GROUP: dict[str, Callable[[Case], Answer]] = {
+    "ours, default, by group": ours_default_by_group,
     "ours, linear, by group": ours_linear_by_group,
     "ours, trees, by group": ours_trees_by_group,
 }
@@ -428,12 +478,15 @@ RIVALS_BY_GROUP: dict[str, Callable[[Case], Answer]] = {
     "trees, by group": trees_by_group,
     "fairlearn, by group": threshold_optimizer,
 }
+KNOWN: dict[str, Callable[[Case], Answer]] = {"trees, by known group": trees_by_known_group}
 BLIND = OURS | RIVALS
-BY_GROUP = OURS_BY_GROUP | RIVALS_BY_GROUP
+BY_GROUP = OURS_BY_GROUP | RIVALS_BY_GROUP | KNOWN
 METHODS = BLIND | OURS_AT_EVEN_ODDS | BY_GROUP
 
 
 def enters(method: str, config: Config) -> bool:
     """Whether a method can train for the constraint."""
+    if method in KNOWN:
+        return config.family in ("DP", "DI")
     without_groups = config.family == "PPV"
     return not (without_groups and (method.startswith("fairlearn") or method in BY_GROUP))

@@ -31,6 +31,8 @@ The methods "by group" have a threshold per group. They also run only if they ar
 * ours with ``group_thresholds=True``;
 * logistic and trees with the best pair of thresholds that passes the rehearsal;
 * fairlearn's `ThresholdOptimizer`, which aims at equality for any limit.
+* "trees, by known group" is no rival: its thresholds are the best of the population that pass with
+  probability .9, which no method can know. It shows how much the scores of trees allow.
 
 If the constraint has no groups, these methods and fairlearn are left out.
 

@@ -33,6 +33,7 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.data import _arguments
 from sklearn_seldonian.data._targets import targets_of
+from sklearn_seldonian.exceptions import ConstraintSyntaxError
 from sklearn_seldonian.measures import ALIASES, REGRESSION_VALUES, Rate, RowMeasure
 
 ROUNDING = 1e-12
@@ -99,7 +100,8 @@ def plan_of(
     rates = _requests.check_mapping("rates", given)
     shares = _requests.check_mapping("group_shares", given_shares)
     deviations = _requests.check_mapping("standard_deviations", given_deviations)
-    texts = {text: parse(f"{text} <= 1") for text in (*rates, *shares, *deviations)}
+    keys = {"rates": rates, "group_shares": shares, "standard_deviations": deviations}
+    texts = {text: _measure(text, name) for name, named in keys.items() for text in named}
     _check_measures(constraints, classes=targets[0])
     known = _arguments.check_measures(measures)
     schema = _schema(constraints, list(texts.values()), known, targets)
@@ -122,6 +124,17 @@ def plan_of(
     _requests.warn_of_large_delta(deltas)
     tests = [(each.tree, own) for each, own in zip(resolved, deltas, strict=True)]
     return Plan(tests, rate_of, share_of, method, exclusive, means=means)
+
+
+def _measure(text: str, name: str) -> Constraint:
+    """A key of the argument `name` as the left side of a constraint."""
+    try:
+        return parse(f"{text} <= 1")
+    except ConstraintSyntaxError as error:
+        raise ValueError(
+            f"{name} has the key {text!r}. A key is a measure, possibly in a group, such as 'ACC' "
+            "or 'PR | [F]'."
+        ) from error
 
 
 def _check_measures(constraints: Iterable[Constraint], classes: Any) -> None:

@@ -78,6 +78,8 @@ def test_groups_of_an_expression_are_those_that_the_rates_name():
         ("CVaR(Brier, 0.9) <= 0.5", {"Brier": 0.2}, "CVaR(Brier, 0.9) cannot be planned, because"),
         ("Cost <= 1", {"Cost": 0.5}, "Cost"),
         ([], {}, "No constraints were given, so there is nothing to plan."),
+        ("PR <= 0.5", {"[M]": 0.4}, "rates has the key '[M]'. A key is a measure, possibly in a"),
+        ("PR <= 0.5", {"PR <= 0.5": 0.4}, "rates has the key 'PR <= 0.5'. A key is a measure"),
         ("PR <= 0.5", [0.4], "rates must map the text of each measure to a number"),
         ("PR <= 0.5", {"PR": "0.4"}, "rates['PR'] must be a number, got '0.4'."),
         (
