@@ -15,6 +15,7 @@ from skorch.callbacks import (
     EarlyStopping,
     EpochScoring,
     LRScheduler,
+    ParamMapper,
     PassthroughScoring,
     ProgressBar,
 )
@@ -104,6 +105,12 @@ def reads_batches(callback: Callback) -> bool:
     """Whether the callback reads the recorded losses or sizes of batches."""
     by_batch = isinstance(callback, LRScheduler) and callback.step_every == "batch"
     return by_batch or isinstance(callback, (*SCORING, ProgressBar))
+
+
+def changes_weights(callback: Callback) -> bool:
+    """Whether the callback freezes or sets weights, or changes their gradients."""
+    of_gradients = type(callback).on_grad_computed is not Callback.on_grad_computed
+    return of_gradients or isinstance(callback, ParamMapper)
 
 
 def has_lost_patience(callback: Callback, interrupt: KeyboardInterrupt) -> bool:

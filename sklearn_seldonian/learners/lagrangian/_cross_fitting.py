@@ -4,7 +4,8 @@ An evaluation on training rows is too good, the more so the fewer rows there are
 Copies of the module's linear layer are therefore trained together with the module, each without
 one fold of the rows. A row is evaluated by the copy that was not trained on it [1]_. Nothing before
 the layer is trained, so all copies have the same inputs, and one matrix product computes their
-outputs. What comes after the layer gets the outputs of the module and of the copies together.
+outputs. If something comes after the layer, the module is called once more for each copy of a row,
+with the layer's outputs replaced.
 
 References
 ----------
@@ -14,17 +15,17 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from sklearn_seldonian.data._units import SamplingUnits
 
-OfLayer = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+OfCall = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
 
 N_FOLDS = 5
 # The number of copies that learn from a row.
@@ -38,17 +39,15 @@ N_LEARNERS = N_FOLDS - 1
 ROWS_PER_INPUT = 50
 
 
-def linear_layer(module: nn.Module) -> nn.Linear | None:
-    """The linear layer whose weights are all that a module trains; None if there is none.
+def linear_layer(module: nn.Module, trained: Iterable[nn.Parameter]) -> nn.Linear | None:
+    """The linear layer of a module whose weights are all that is `trained`; None without one.
 
-    There is none if other parameters determine the weights, as with `weight_norm`, or if their
-    shape is not known yet, as in a `LazyLinear`.
+    There is none if other parameters determine the weights, as with `weight_norm`, or if the layer
+    is of a class of its own.
     """
-    trained = {parameter for parameter in module.parameters() if parameter.requires_grad}
-    if any(map(is_lazy, trained)):
-        return None
-    layers = (part for part in module.modules() if isinstance(part, nn.Linear))
-    return next((layer for layer in layers if trained == set(weights_of(layer))), None)
+    wanted = {parameter for parameter in trained if parameter.requires_grad}
+    layers = (part for part in module.modules() if type(part) is nn.Linear)
+    return next((layer for layer in layers if wanted == set(weights_of(layer))), None)
 
 
 def weights_of(layer: nn.Linear) -> list[torch.Tensor]:
@@ -90,31 +89,6 @@ def balanced_folds(strata: torch.Tensor, units: SamplingUnits | None) -> torch.T
     return folds.to(device)
 
 
-def can_replace(
-    copies: LayerCopies, evaluate: Callable[[torch.Tensor], torch.Tensor], X: torch.Tensor
-) -> bool:
-    """Whether the module, called by `evaluate`, also returns the outputs of the copies.
-
-    It does not if what comes after the layer depends on more than the layer's outputs.
-
-    Parameters
-    ----------
-    copies : LayerCopies
-        The copies have the layer's weights.
-    evaluate : function of inputs
-    X : tensor
-        Some rows, at most `N_FOLDS`.
-    """
-    expected = evaluate(X)
-    try:
-        with copies.learning(torch.arange(len(X))):
-            seen = evaluate(X)
-    except (RuntimeError, ValueError, IndexError):
-        return False
-    wanted = torch.cat([expected] * (1 + N_LEARNERS))
-    return seen.shape == wanted.shape and torch.allclose(seen, wanted, atol=1e-5)
-
-
 class LayerCopies:
     """Copies of a linear layer, each trained without the rows of one fold.
 
@@ -126,15 +100,20 @@ class LayerCopies:
     ----------
     parameters : list of Parameter
         The copies' weights, and their biases if the layer has one.
+    calls : list of pairs of tensors
+        The inputs and outputs of the layer's calls since the last `start` or `learned`, while the
+        layer is `watched`.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
         self.layer = layer
         self.parameters = [nn.Parameter(torch.cat([own] * N_FOLDS)) for own in weights_of(layer)]
+        self.calls: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.divide(torch.arange(N_FOLDS, device=layer.weight.device))
 
     def start(self) -> None:
         """Give all copies the layer's weights."""
+        self.calls.clear()
         with torch.no_grad():
             for of_all, own in zip(self.parameters, weights_of(self.layer), strict=True):
                 of_all.copy_(torch.cat([own] * N_FOLDS))
@@ -154,34 +133,60 @@ class LayerCopies:
             if values.grad is not None:
                 values.grad *= N_FOLDS / N_LEARNERS
 
-    @contextmanager
-    def learning(self, rows: torch.Tensor) -> Iterator[None]:
-        """The layer also returns the outputs of the copies that learn from the rows it gets.
+    def watched(self) -> AbstractContextManager[None]:
+        """Every call of the layer is added to `calls`."""
 
-        Those of the module come first, and then those of `N_LEARNERS` copies for each row.
+        def seen(inputs: torch.Tensor, outputs: torch.Tensor) -> None:
+            self.calls.append((inputs, outputs))
+
+        return self._hooked(seen)
+
+    def learned(
+        self, outputs: torch.Tensor, rows: torch.Tensor, evaluate: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
+        """The outputs of the module with each of `N_LEARNERS` copies that learn from the rows.
+
+        Parameters
+        ----------
+        outputs : tensor of shape (n_rows, ...)
+            What the module has just returned for the rows.
+        rows : tensor of shape (n_rows,)
+            The positions of the rows.
+        evaluate : function
+            Calls the module with the same rows.
+
+        Returns
+        -------
+        tensor of shape (N_LEARNERS * n_rows, ...)
+            For each row the first of its copies, then for each row the second, and so on.
         """
+        *_, (inputs, of_layer) = self.calls
+        self.calls.clear()
         copies = self._copies[:-1, rows]
+        if outputs is of_layer:
+            return self._outputs(inputs.detach(), copies)
+        parts = []
+        for of_rows in copies:
+            with self._replaced(of_rows):
+                parts.append(evaluate())
+        self.calls.clear()
+        return torch.cat(parts)
 
-        def extended(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
-            return torch.cat([outputs, self._outputs(inputs, copies)])
-
-        with self._replaced(extended):
-            yield
-
-    @contextmanager
-    def unseen(self, rows: torch.Tensor) -> Iterator[None]:
+    def unseen(self, rows: torch.Tensor) -> AbstractContextManager[None]:
         """The layer returns the outputs of the copies that do not learn from the rows it gets.
 
         If it gets more rows, their outputs are those of the copy of the last row.
         """
-        copies = self._copies[-1:, rows]
+        return self._replaced(self._copies[-1, rows])
 
-        def replaced(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
-            last = copies[:, -1:].expand(1, len(inputs) - copies.shape[1])
-            return self._outputs(inputs, torch.cat([copies, last], dim=1))
+    def _replaced(self, copies: torch.Tensor) -> AbstractContextManager[None]:
+        """The layer returns the outputs of one copy for each row it gets."""
 
-        with self._replaced(replaced):
-            yield
+        def of_copies(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+            last = copies[-1:].expand(len(inputs) - len(copies))
+            return self._outputs(inputs, torch.cat([copies, last])[None])
+
+        return self._hooked(of_copies)
 
     def _outputs(self, inputs: torch.Tensor, copies: torch.Tensor) -> torch.Tensor:
         """The outputs of some `copies` for the rows of `inputs`: (n_copies * n_rows, ...).
@@ -194,10 +199,55 @@ class LayerCopies:
         return by_copy.index_select(0, (starts + copies).ravel())
 
     @contextmanager
-    def _replaced(self, outputs: OfLayer) -> Iterator[None]:
-        """The layer returns `outputs` of its inputs and its own outputs."""
-        hook = self.layer.register_forward_hook(lambda _, inputs, own: outputs(inputs[0], own))
+    def _hooked(self, of_call: OfCall) -> Iterator[None]:
+        """Call a function with the inputs and outputs of each call of the layer.
+
+        What it returns, unless it is None, replaces the outputs.
+        """
+
+        def hook(layer: nn.Module, arguments: Any, keywords: Any, outputs: torch.Tensor) -> Any:
+            inputs = next(iter((*arguments, *keywords.values())))
+            return of_call(inputs, outputs)
+
+        handle = self.layer.register_forward_hook(hook, with_kwargs=True)
         try:
             yield
         finally:
-            hook.remove()
+            handle.remove()
+
+
+def can_replace(
+    copies: LayerCopies, module: nn.Module, evaluate: Callable[[], torch.Tensor]
+) -> bool:
+    """Whether the copies, which have the layer's weights, can take the layer's place.
+
+    They can if the module calls the layer once, and uses its weights nowhere else. What comes after
+    the layer must not change in a forward pass.
+
+    Parameters
+    ----------
+    copies : LayerCopies
+    module : Module
+    evaluate : function
+        Calls the module with at most `N_FOLDS` rows.
+    """
+    own, replacing = weights_of(copies.layer), copies.parameters
+    try:
+        with copies.watched():
+            expected = evaluate()
+        ((inputs, of_layer),) = copies.calls
+        if inputs.requires_grad:
+            return False
+        with copies.unseen(torch.arange(len(expected))):
+            seen = evaluate()
+        gradients = torch.autograd.grad(seen.sum(), [*own, *replacing], allow_unused=True)
+    except Exception:  # of any kind, because it is the module's
+        return False
+    finally:
+        copies.calls.clear()
+    is_used = [gradient is not None for gradient in gradients]
+    if is_used != [False] * len(own) + [True] * len(replacing):
+        return False
+    changes = any(isinstance(part, nn.modules.batchnorm._NormBase) for part in module.modules())
+    same = seen.shape == expected.shape and torch.allclose(seen, expected, atol=1e-5)
+    return same and (expected is of_layer or not changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, ParamMapper
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.learners._price import Price
@@ -26,6 +27,7 @@ from sklearn_seldonian.learners.lagrangian._batches import (
     trainable,
 )
 from sklearn_seldonian.learners.lagrangian._callbacks import (
+    changes_weights,
     check_callbacks,
     check_monitor,
     falling_rate,
@@ -67,13 +69,19 @@ OF_TRAINING = (
         "_constraint_batches",
         "_copies",
         "_epochs",
+        "_example",
         "_held_out",
         "_labelled",
         "_lagrangian",
+        "_n_losses",
         "_strata",
     ),
     "optimizer_",
 )
+
+
+# The number of rows on which it is seen whether a criterion returns a mean.
+MIN_CHECKED = 32
 
 
 class _EarlyStop(Exception):
@@ -113,6 +121,9 @@ class LagrangianNet(PredictingNet):
     """
 
     price_: Price | None = None
+    _lagrangian: Any = None
+    _copies: Any = None
+    _example: Any = None
 
     def __init__(
         self,
@@ -147,15 +158,30 @@ class LagrangianNet(PredictingNet):
 
     def initialize_optimizer(self) -> LagrangianNet:
         """As in skorch, with copies of a linear layer that have the options of the layer."""
-        named, self._copies = [*self.get_all_learnable_params()], None
-        layer = linear_layer(self.module_)
-        if layer is not None and self.problem and self.problem.atoms:
-            self._copies = LayerCopies(layer)
-            copy_of = dict(zip(weights_of(layer), self._copies.parameters, strict=True))
+        named = [*self.get_all_learnable_params()]
+        if any(is_lazy(parameter) for _, parameter in named) and self._example is not None:
+            self._evaluate(self._example)
+        if self._lagrangian is None:  # otherwise training has begun
+            self._copies = self._new_copies(parameter for _, parameter in named)
+        if self._copies is not None:
+            pairs = zip(weights_of(self._copies.layer), self._copies.parameters, strict=True)
+            copy_of = dict(pairs)
             named += [(name, copy_of[own]) for name, own in named if own in copy_of]
         args, kwargs = self.get_params_for_optimizer("optimizer", named)
         self.optimizer_ = self.optimizer(*args, **kwargs)
         return self
+
+    def _new_copies(self, trained: Iterable[nn.Parameter]) -> LayerCopies | None:
+        """Copies of a linear layer, if nothing but the optimizer changes its weights in training.
+
+        An optimizer that has one state for all weights would train the module in another way.
+        """
+        layer = linear_layer(self.module_, trained)
+        if layer is None or not self.problem or not self.problem.atoms:
+            return None
+        changed = any(changes_weights(callback) for _, callback in self.callbacks_)
+        shared = isinstance(self.optimizer, type) and issubclass(self.optimizer, torch.optim.LBFGS)
+        return None if changed or shared else LayerCopies(layer)
 
     def get_params_for_optimizer(
         self, prefix: str, named_parameters: Iterable[tuple[str, nn.Parameter]]
@@ -174,6 +200,7 @@ class LagrangianNet(PredictingNet):
         If there are `resampled` rows, the primary loss is computed on them. The constraints'
         gradient is always computed on the rows `X`, whose strata are known.
         """
+        self._example = X.X[:2]
         self.initialize()
         self.processes.agree(self.module_)
         self.notify("on_train_begin", X=X, y=y)
@@ -214,12 +241,12 @@ class LagrangianNet(PredictingNet):
     def _prepare(self, rows: Rows, resampled: Rows | None) -> Rows:
         """Prepare training; return the rows to draw batches of the primary loss from."""
         n_held_out, copies = 0, self._copies
-        self._copies = None
+        self._copies, self._n_losses = None, 0.0
         if self.problem.atoms and resampled is None:  # a sampler has used all rows
             table = truth_table(self.problem, self.task_, rows)
             n_labelled = len(rows.labelled)
             n_smallest = min(self.problem.n_smallest_group(table), n_labelled)
-            if copies is not None and self._are_usable(copies, rows.X):
+            if copies is not None and self._are_usable(copies, rows):
                 if needs_cross_fitting(copies.layer, len(rows), n_smallest):
                     self._copies = copies
             elif n_labelled >= 2 * MIN_HELD_OUT:
@@ -246,6 +273,7 @@ class LagrangianNet(PredictingNet):
         self._strata = RowStrata(trained, self.problem, self.task_)
         if self._copies is not None:
             self._copies.divide(balanced_folds(self._strata[:], trained.units))
+            self._n_losses = self._losses_in_repeated(trained.labelled)
         if resampled is None:
             return trained
         if self.problem.atoms:
@@ -254,11 +282,25 @@ class LagrangianNet(PredictingNet):
             self._constraint_batches = self._lagrangian.constraint_batches(endless, self._strata)
         return resampled.to(self.device)
 
-    def _are_usable(self, copies: LayerCopies, X: Inputs) -> bool:
+    def _are_usable(self, copies: LayerCopies, rows: Rows) -> bool:
         """Whether the module can return the outputs of `copies`, which get its weights."""
         copies.start()
+        X = rows.X[:N_FOLDS]
+        return can_replace(copies, self.module_, lambda: self.infer(X))
+
+    def _losses_in_repeated(self, rows: Rows) -> float:
+        """How often the loss of rows is in that of `N_LEARNERS` times the same rows.
+
+        If a criterion returns a mean, this is `N_LEARNERS`, and for a sum it is 1.
+        """
+        y = rows.y[:MIN_CHECKED]
         with torch.no_grad():
-            return can_replace(copies, self.infer, X[:N_FOLDS])
+            scores = self.task_.scores(self.infer(rows.X[:MIN_CHECKED]))
+            once, repeated = (
+                float(self.task_.objective(self.criterion_, scores.repeat(n, 1), y.repeat(n)))
+                for n in (1, N_LEARNERS)
+            )
+        return N_LEARNERS * once / repeated if once and repeated else N_LEARNERS
 
     def _give_up(self) -> None:
         """Record that the user stopped training. No weights are kept.
@@ -321,10 +363,15 @@ class LagrangianNet(PredictingNet):
         if self._constraint_batches is not None:
             other_X, others = next(self._constraint_batches)
             X = torch.cat([X, other_X])
-        with self._copies_learning(rows, others[1]):
+        with nullcontext() if self._copies is None else self._copies.watched():
             outputs = self.infer(X)
         check_trainable(outputs)
         y, scores = y.to(outputs.device), self.task_.scores(outputs)
+        if self._copies is not None:
+            copied = self._copies.learned(
+                outputs, self._positions(rows, others[1]), lambda: self.infer(X)
+            )
+            scores = torch.cat([scores, self.task_.scores(copied)])
         constrained = scores
         if self._constraint_batches is not None:
             of_each = scores.reshape(
@@ -332,6 +379,7 @@ class LagrangianNet(PredictingNet):
             )  # the module's, then the copies'
             parts = of_each.split([len(y), len(others[0])], dim=1)  # type: ignore[no-untyped-call]
             scores, constrained = (part.flatten(0, 1) for part in parts)
+            outputs = outputs[: len(y)]
         of_copies: torch.Tensor | float = 0.0
         if self._copies is not None:
             scores, copied = scores.split([len(y), N_LEARNERS * len(y)])  # type: ignore[no-untyped-call]
@@ -345,22 +393,19 @@ class LagrangianNet(PredictingNet):
         torch.autograd.backward(roots, gradients)
         self._gather_gradients(len(y))
         shown = self.task_.shown_loss(self.criterion_, loss.detach(), scores.detach(), y)
-        return {"loss": shown, "y_pred": outputs[: len(y)]}
+        return {"loss": shown, "y_pred": outputs}
 
-    def _copies_learning(self, rows: Any, weights: Any) -> AbstractContextManager[None]:
-        """The module returns outputs of the copies too, if there are any."""
-        if self._copies is None:
-            return nullcontext()
-        positions = weights.rows
+    def _positions(self, rows: Any, weights: Any) -> torch.Tensor:
+        """The positions of the rows in a batch: those of the primary loss, then others."""
+        positions: torch.Tensor = weights.rows
         if self._labelled is not None:
             positions = torch.cat([self._labelled[rows], positions])
-        return self._copies.learning(positions)
+        return positions
 
     def _loss_of_copies(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The sum of the copies' losses, each a mean over the batch without one fold's rows."""
+        """The sum of the copies' losses, each of the rows of a batch without one fold."""
         loss = self.task_.objective(self.criterion_, scores, torch.cat([y] * N_LEARNERS))
-        is_sum = getattr(self.criterion_, "reduction", "mean") == "sum"
-        return loss if is_sum else N_LEARNERS * loss
+        return self._n_losses * loss
 
     def _gather_gradients(self, n_rows: int) -> None:
         """Average the gradients of all processes, each of `n_rows` in this process."""
