@@ -251,3 +251,18 @@ def can_replace(
     changes = any(isinstance(part, nn.modules.batchnorm._NormBase) for part in module.modules())
     same = seen.shape == expected.shape and torch.allclose(seen, expected, atol=1e-5)
     return same and (expected is of_layer or not changes)
+
+
+def losses_in_copies(
+    objective: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    scores: torch.Tensor,
+    y: torch.Tensor,
+) -> float:
+    """How many losses of one copy are in the objective of all copies together.
+
+    These are `N_LEARNERS` if the objective is a mean over rows, and 1 if it is a sum. It is seen
+    from its values for these rows, and for the same rows repeated.
+    """
+    once, repeated = (objective(scores.repeat(n, 1), y.repeat(n)).item() for n in (1, N_LEARNERS))
+    is_known = np.isfinite(once) and np.isfinite(repeated) and repeated != 0
+    return N_LEARNERS * once / repeated if is_known else float(N_LEARNERS)

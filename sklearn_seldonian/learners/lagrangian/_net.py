@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Iterable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ from sklearn_seldonian.learners.lagrangian._cross_fitting import (
     balanced_folds,
     can_replace,
     linear_layer,
+    losses_in_copies,
     needs_cross_fitting,
     weights_of,
 )
@@ -80,8 +82,8 @@ OF_TRAINING = (
 )
 
 
-# The number of rows on which it is seen whether a criterion returns a mean.
-MIN_CHECKED = 32
+# The number of rows on which the module and the criterion are tried before training.
+N_CHECKED = 32
 
 
 class _EarlyStop(Exception):
@@ -217,7 +219,7 @@ class LagrangianNet(PredictingNet):
         check_callbacks(self.callbacks_, self.problem.constraints)
         self.steps_ = StepHistory(len(self.problem.constraints))
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
-        outputs = self._evaluate(rows.X[:32], gradient=True)
+        outputs = self._evaluate(rows.X[:N_CHECKED], gradient=True)
         self.task_ = self.task.with_output_kind(outputs, self.criterion_)
         scores = self.task_.scores(outputs.detach())
         check_criterion(self.criterion_, self.task_, scores, rows.y[: len(scores)])
@@ -273,7 +275,7 @@ class LagrangianNet(PredictingNet):
         self._strata = RowStrata(trained, self.problem, self.task_)
         if self._copies is not None:
             self._copies.divide(balanced_folds(self._strata[:], trained.units))
-            self._n_losses = self._losses_in_repeated(trained.labelled)
+            self._n_losses = self._seen_losses(trained.labelled)
         if resampled is None:
             return trained
         if self.problem.atoms:
@@ -288,19 +290,12 @@ class LagrangianNet(PredictingNet):
         X = rows.X[:N_FOLDS]
         return can_replace(copies, self.module_, lambda: self.infer(X))
 
-    def _losses_in_repeated(self, rows: Rows) -> float:
-        """How often the loss of rows is in that of `N_LEARNERS` times the same rows.
-
-        If a criterion returns a mean, this is `N_LEARNERS`, and for a sum it is 1.
-        """
-        y = rows.y[:MIN_CHECKED]
+    def _seen_losses(self, rows: Rows) -> float:
+        """The number of `losses_in_copies`, from the first rows."""
         with torch.no_grad():
-            scores = self.task_.scores(self.infer(rows.X[:MIN_CHECKED]))
-            once, repeated = (
-                float(self.task_.objective(self.criterion_, scores.repeat(n, 1), y.repeat(n)))
-                for n in (1, N_LEARNERS)
-            )
-        return N_LEARNERS * once / repeated if once and repeated else N_LEARNERS
+            scores = self.task_.scores(self.infer(rows.X[:N_CHECKED]))
+            objective = partial(self.task_.objective, self.criterion_)
+            return losses_in_copies(objective, scores, rows.y[:N_CHECKED])
 
     def _give_up(self) -> None:
         """Record that the user stopped training. No weights are kept.
@@ -363,29 +358,16 @@ class LagrangianNet(PredictingNet):
         if self._constraint_batches is not None:
             other_X, others = next(self._constraint_batches)
             X = torch.cat([X, other_X])
-        with nullcontext() if self._copies is None else self._copies.watched():
-            outputs = self.infer(X)
-        check_trainable(outputs)
-        y, scores = y.to(outputs.device), self.task_.scores(outputs)
-        if self._copies is not None:
-            copied = self._copies.learned(
-                outputs, self._positions(rows, others[1]), lambda: self.infer(X)
-            )
-            scores = torch.cat([scores, self.task_.scores(copied)])
-        constrained = scores
+        outputs, scores = self._outputs_and_scores(X, rows, others[1])
+        y, constrained = y.to(outputs.device), scores
         if self._constraint_batches is not None:
-            of_each = scores.reshape(
-                -1, len(X), *scores.shape[1:]
-            )  # the module's, then the copies'
+            # The module's scores come first, then those of each copy, all for the same rows.
+            of_each = scores.reshape(-1, len(X), *scores.shape[1:])
             parts = of_each.split([len(y), len(others[0])], dim=1)  # type: ignore[no-untyped-call]
             scores, constrained = (part.flatten(0, 1) for part in parts)
             outputs = outputs[: len(y)]
-        of_copies: torch.Tensor | float = 0.0
-        if self._copies is not None:
-            scores, copied = scores.split([len(y), N_LEARNERS * len(y)])  # type: ignore[no-untyped-call]
-            of_copies = self._loss_of_copies(copied, y)
-        loss = self.task_.objective(self.criterion_, scores, y)
-        roots, gradients = [loss + of_copies], list[torch.Tensor | None]([None])
+        loss, of_all, scores = self._losses(scores, y)
+        roots, gradients = [of_all], list[torch.Tensor | None]([None])
         if self.problem.atoms:
             entries, gradient = self._lagrangian.constraint_gradient(constrained, *others)
             roots.append(entries)
@@ -395,22 +377,40 @@ class LagrangianNet(PredictingNet):
         shown = self.task_.shown_loss(self.criterion_, loss.detach(), scores.detach(), y)
         return {"loss": shown, "y_pred": outputs}
 
-    def _positions(self, rows: Any, weights: Any) -> torch.Tensor:
-        """The positions of the rows in a batch: those of the primary loss, then others."""
-        positions: torch.Tensor = weights.rows
+    def _outputs_and_scores(
+        self, X: torch.Tensor, rows: Any, weights: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The module's outputs, and its scores with those of the copies after them."""
+        if self._copies is None:
+            outputs = self.infer(X)
+            check_trainable(outputs)
+            return outputs, self.task_.scores(outputs)
+        with self._copies.watched():
+            outputs = self.infer(X)
+        check_trainable(outputs)
+        positions = weights.rows
         if self._labelled is not None:
             positions = torch.cat([self._labelled[rows], positions])
-        return positions
+        copied = self._copies.learned(outputs, positions, lambda: self.infer(X))
+        return outputs, torch.cat([self.task_.scores(each) for each in (outputs, copied)])
 
-    def _loss_of_copies(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The sum of the copies' losses, each of the rows of a batch without one fold."""
-        loss = self.task_.objective(self.criterion_, scores, torch.cat([y] * N_LEARNERS))
-        return self._n_losses * loss
+    def _losses(
+        self, scores: torch.Tensor, y: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The module's primary loss, the same with those of the copies, and its own scores."""
+        if self._copies is None:
+            loss = self.task_.objective(self.criterion_, scores, y)
+            return loss, loss, scores
+        scores, copied = scores.split([len(y), N_LEARNERS * len(y)])  # type: ignore[no-untyped-call]
+        loss = self.task_.objective(self.criterion_, scores, y)
+        of_copies = self.task_.objective(self.criterion_, copied, torch.cat([y] * N_LEARNERS))
+        return loss, loss + self._n_losses * of_copies, scores
 
     def _gather_gradients(self, n_rows: int) -> None:
         """Average the gradients of all processes, each of `n_rows` in this process."""
-        copies = [] if self._copies is None else self._copies.parameters
+        copies = []
         if self._copies is not None:
+            copies = self._copies.parameters
             self._copies.divide_gradients()
         if self.processes.n > 1:
             learned = (parameter for _, parameter in self.get_all_learnable_params())

@@ -22,6 +22,7 @@ from sklearn_seldonian.learners.lagrangian._cross_fitting import (
     balanced_folds,
     can_replace,
     linear_layer,
+    losses_in_copies,
     needs_cross_fitting,
 )
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
@@ -336,6 +337,23 @@ def test_a_sum_over_a_batch_trains_as_a_mean_with_a_larger_rate(rows, last_score
     means, _ = last_scores(X, y, lr=0.4, **settings)
     sums, _ = last_scores(X, y, lr=0.01, **settings, **of_sum)
     np.testing.assert_allclose(means, sums, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        (nn.CrossEntropyLoss(), N_LEARNERS),
+        (nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0])), N_LEARNERS),
+        (nn.CrossEntropyLoss(reduction="sum"), 1),
+        (Sum(), 1),
+        (lambda scores, y: scores.sum() * 0, N_LEARNERS),  # nothing is known
+        (lambda scores, y: scores.sum() * np.inf, N_LEARNERS),
+        (lambda scores, y: scores.sum() * np.nan, N_LEARNERS),
+    ],
+)
+def test_whether_a_criterion_is_a_mean_is_seen_from_its_values(objective, expected):
+    scores, y = torch.randn(9, 2), torch.arange(9) % 2
+    assert losses_in_copies(objective, scores, y) == pytest.approx(expected, rel=1e-5)
 
 
 class Temperature(nn.Module):
