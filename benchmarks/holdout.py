@@ -37,6 +37,7 @@ from sklearn_seldonian.certification import units_of
 from sklearn_seldonian.constraints import parse
 from sklearn_seldonian.learners.lagrangian import _net
 from sklearn_seldonian.learners.lagrangian._checkpoints import n_selection_rows
+from sklearn_seldonian.learners.lagrangian._cross_fitting import linear_layer
 
 NAMES = ("gpa_DP_0.1", "gpa_DP_0.05", "synthetic_DP_0.1")
 HIDDEN = {"network": (64, 64), "linear": ()}
@@ -61,7 +62,8 @@ def run_trial(model: str, name: str, rows: str, m: int, trial: int) -> dict[str,
     with (
         warnings.catch_warnings(),
         patch.object(_net, "n_selection_rows", lambda *of: held_out(*of, SHARES.get(rows, 0.0))),
-        patch.object(_net, "needs_cross_fitting", lambda *_: rows == "copies"),
+        patch.object(_net, "linear_layer", linear_layer if rows == "copies" else lambda *_: None),
+        patch.object(_net, "needs_cross_fitting", lambda *_: True),
     ):
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
         warnings.filterwarnings("ignore", ".* exact copies of candidate rows")

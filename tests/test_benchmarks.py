@@ -5,6 +5,7 @@ from itertools import product
 from pathlib import Path
 
 import default_module
+import holdout
 import numpy as np
 import pandas as pd
 import pytest
@@ -253,6 +254,16 @@ def test_the_margin_decides_which_default_is_kept():
     assert found.loc[("line", 1000, "linear model"), "gain"] == 0
     gain = rows[2]["accuracy"] - rows[0]["accuracy"]
     assert found.loc[("line", 1000, "network"), "gain"] == pytest.approx(gain)
+
+
+def test_rows_that_evaluate_a_linear_model_are_those_that_were_asked_for():
+    trials = [
+        holdout.run_trial("linear", "synthetic_DP_0.1", rows, 600, 0)
+        for rows in ("none", "half", "copies")
+    ]
+    assert len({trial["predicted"] for trial in trials}) == 3
+    again = holdout.run_trial("linear", "synthetic_DP_0.1", "copies", 600, 0)
+    assert again["optimism"] == trials[-1]["optimism"]
 
 
 def test_dependent_rows_cost_more_than_independent_ones():
