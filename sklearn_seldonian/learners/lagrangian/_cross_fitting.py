@@ -221,8 +221,8 @@ def can_replace(
 ) -> bool:
     """Whether the copies, which have the layer's weights, can take the layer's place.
 
-    They can if the module calls the layer once, and uses its weights nowhere else. What comes after
-    the layer must not change in a forward pass.
+    They can if the module calls the layer once, with its rows in the first dimension, and uses its
+    weights nowhere else. What comes after the layer must not change in a forward pass.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def can_replace(
         with copies.watched():
             expected = evaluate()
         ((inputs, of_layer),) = copies.calls
-        if inputs.requires_grad:
+        if inputs.requires_grad or len(inputs) != len(expected):
             return False
         with copies.unseen(torch.arange(len(expected))):
             seen = evaluate()
