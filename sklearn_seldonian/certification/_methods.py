@@ -39,7 +39,12 @@ from sklearn_seldonian.certification._methods_betting import betting
 from sklearn_seldonian.certification._methods_boxes import box, t_box
 from sklearn_seldonian.certification._methods_normal import delta_method
 from sklearn_seldonian.certification._part_ratio import part_ratio
-from sklearn_seldonian.certification._ratios import quotient, ratio_of_two, varying_part
+from sklearn_seldonian.certification._ratios import (
+    approximate_excess,
+    quotient,
+    ratio_of_two,
+    varying_part,
+)
 from sklearn_seldonian.constraints import Atom, interval
 
 # With more rows than this, the exact test of two rates takes tenths of a second. The inverse normal
@@ -204,8 +209,8 @@ def _part_ratio(atom: Atom, evidence: Evidence) -> Method | None:
         lambda delta: 0.0 if test.test(delta).certified(limit) else math.inf,
         lambda delta: test.test(delta).p_value(limit),
         passing_tables=test.passing_tables,
-        approximate_upper=lambda delta: (
-            0.0 if test.test(delta).approximate_upper <= limit else math.inf
+        approximate_upper=lambda delta: approximate_excess(
+            atom, test.ratio, test.test(delta).approximate_upper, evidence
         ),
     )
 
@@ -215,33 +220,35 @@ def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
     if not all(evidence.is_count(estimand) for estimand in atom.estimands):
         return None
     expression, limit = varying_part(atom.expression)
-    if atom.is_ratio:
-        ratio = ratio_of_two(atom)
-        if ratio is None:
-            return None
+    ratio = ratio_of_two(atom) if atom.is_ratio else None
+    if ratio is not None:
         expression, limit = quotient(atom, ratio), ratio.limit
+    elif atom.is_ratio:
+        return None
     function = function_of_rates(expression, atom.estimands, evidence)
     is_sum = _independent_rates(atom, evidence) is not None and not atom.is_ratio
     if function is None or (is_sum and min(function.given_sizes) < ROWS_OF_TAILS):
         return None
 
-    def excess(test: bounds.InverseNormalTest) -> float:
-        if atom.is_ratio:  # a bound on a quotient is not one on ``a - limit * b``
-            return 0.0 if test.upper <= limit else math.inf
-        return test.upper - limit
-
     @cache
     def result(delta: float) -> tuple[float, float]:
         """The bound and the p-value, so that the test, of megabytes, need not be kept."""
         test = function.test(delta)
-        return excess(test), test.p_value(limit)
+        excess = test.upper - limit
+        if ratio is not None:  # a bound on a quotient is not one on ``a - limit * b``
+            excess = 0.0 if excess <= 0.0 else math.inf
+        return excess, test.p_value(limit)
+
+    def approximate(delta: float) -> float:
+        upper = function.test(delta, FEW_CELLS).upper
+        return upper - limit if ratio is None else approximate_excess(atom, ratio, upper, evidence)
 
     return Method(
         INVERSE_NORMAL,
         lambda delta: result(delta)[0],
         lambda delta: result(delta)[1],
         passing_tables=lambda tables, delta: function.passing_tables(tables, limit, delta),
-        approximate_upper=lambda delta: excess(function.test(delta, FEW_CELLS)),
+        approximate_upper=approximate,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -17,13 +17,13 @@ from sklearn_seldonian.bounds._least import least_mean_test
 from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
 from sklearn_seldonian.certification._method import BETTING, BETTING_ON_UNITS, Method
 from sklearn_seldonian.certification._methods_normal import normal_upper
-from sklearn_seldonian.certification._ratios import Ratio, ratio_of_two
+from sklearn_seldonian.certification._ratios import Ratio, approximate_excess, ratio_of_two
 from sklearn_seldonian.constraints import Atom
 from sklearn_seldonian.constraints._tails import ShiftedMean, limit_on_least
 
 # This share of the units only chooses which of several means is bet on.
 FIRST_UNITS = 1 / 8
-# The number of halvings in the search for an approximate bound on a drawn ratio.
+# The number of halvings in the search for an approximate bound on a ratio.
 HALVINGS = 8
 
 
@@ -51,7 +51,16 @@ def betting(atom: Atom, evidence: Evidence) -> Method | None:
         of = ratio.complemented
         top, bottom = (1.0 - values[i] if of[i] else values[i] for i in ratio.order)
         highest, largest = (1.0 if of[i] else ranges[i][1] for i in ratio.order)
-        return _betting_on_a_ratio(top, bottom, (highest, largest), ratio.limit)
+        at_most = partial(_betting_on_a_ratio, top, bottom, (highest, largest))
+
+        def approximate_upper(delta: float) -> float:
+            if not bottom.any():
+                return math.inf
+            ends = top.mean() / bottom.mean(), highest / bottom.mean()
+            upper = _least_certified(at_most, delta, *ends)
+            return approximate_excess(atom, ratio, upper, evidence)
+
+        return replace(at_most(ratio.limit), approximate_upper=approximate_upper)
     test = partial(betting_test, values, weights, ranges)
     tested = cache(test)  # bound and p-value share one pass over the rows
     return Method(
@@ -104,15 +113,20 @@ def _betting_on_a_drawn_ratio(atom: Atom, evidence: Evidence) -> Method | None:
         return _betting_on_a_ratio(trials, successes, (1.0, 1.0), 1.0 / share)
 
     def approximate_upper(delta: float) -> float:
-        """The smallest excess that the test certifies, up to a small part of the possible ones."""
-        low = weight * float(successes.sum() / trials.sum()) + constant
-        high = max(weight, 0.0) + constant
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2.0
-            low, high = (low, middle) if at_most(middle).upper(delta) <= 0.0 else (middle, high)
-        return high
+        estimate = weight * float(successes.sum() / trials.sum()) + constant
+        return _least_certified(at_most, delta, estimate, max(weight, 0.0) + constant)
 
     return replace(at_most(0.0), approximate_upper=approximate_upper)
+
+
+def _least_certified(
+    at_most: Callable[[float], Method], delta: float, low: float, high: float
+) -> float:
+    """The smallest limit between two that ``at_most(limit)`` certifies, up to a small part."""
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if at_most(middle).upper(delta) <= 0.0 else (middle, high)
+    return high
 
 
 def _betting_on_a_ratio(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import NamedTuple
 
+from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.constraints import Atom, Binary, Node, Number
 from sklearn_seldonian.measures import Rate
 
@@ -34,6 +36,20 @@ def ratio_of_two(atom: Atom) -> Ratio | None:
             top = int(weights[1] > 0.0)
             return Ratio((top, 1 - top), (first, second), -weights[1 - top] / weights[top])
     return None
+
+
+def approximate_excess(atom: Atom, ratio: Ratio, upper: float, evidence: Evidence) -> float:
+    """About the bound on h that a bound on the ratio implies.
+
+    A bound on the ratio is not one on h, which is proportional to ``a - limit * b``. Training needs
+    one nevertheless, and gets the one for which b is its estimate.
+    """
+    top, bottom = ratio.order
+    estimate = evidence.samples[atom.estimands[bottom]].estimate
+    denominator = 1.0 - estimate if ratio.complemented[bottom] else estimate
+    if atom.linear is None or not denominator > 0.0:
+        return math.inf
+    return abs(atom.linear.weights[top]) * (upper - ratio.limit) * denominator
 
 
 def quotient(atom: Atom, ratio: Ratio) -> Node:
