@@ -27,7 +27,6 @@ from sklearn_seldonian.learners.lagrangian._batches import (
     tensors_of,
     to_inputs,
 )
-from sklearn_seldonian.learners.lagrangian._checkpoints import MIN_HELD_OUT
 from sklearn_seldonian.learners.lagrangian._comparison import preferred, with_article
 from sklearn_seldonian.learners.lagrangian._devices import (
     gradients,
@@ -60,6 +59,8 @@ SETTINGS = (
 )
 # The models that are compared if no module is given, the simplest first.
 LINEAR, ADDITIVE, NETWORK = "linear model", "additive model", "network"
+# With fewer labelled candidate rows, only the linear model is trained.
+MIN_COMPARED = 200
 # By rounding, the standard deviation of equal targets of size one can be this large.
 ROUNDING = 1e-12
 
@@ -144,8 +145,7 @@ class LagrangianLearner:
     ) -> Mapping[str, Mapping[str, Any]]:
         """The module with its sizes, or the models to compare if none is given, by name.
 
-        If there are too few rows to hold some out, `n_compared`, only a linear model is trained,
-        because on training rows a network would appear to be the better one.
+        If there are few rows to compare them on, `n_compared`, only a linear model is trained.
         """
         n_classes = problem.shape[1]
         is_given = self.module is not None or any(s.startswith("module__") for s in self.settings)
@@ -153,7 +153,7 @@ class LagrangianLearner:
             return {"": self._sized(module_or_default(self.module), X, n_classes)}
         sizes = self._sizes(X, n_classes)
         linear = {"module": MLP, "module__hidden": (), **sizes}
-        if n_compared < 2 * MIN_HELD_OUT:
+        if n_compared < MIN_COMPARED:
             return {"": linear}
         found = {LINEAR: linear}
         if knots := knots_to_compare(X, n_compared):

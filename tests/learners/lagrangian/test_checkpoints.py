@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
 from sklearn_seldonian.learners._price import Outcome
 from sklearn_seldonian.learners.lagrangian._checkpoints import (
     Candidate,
@@ -160,8 +161,8 @@ LINEAR, SMALL, LARGE = MLP(100, 2, hidden=()), MLP(9, 2, hidden=(8,)), MLP(20, 2
         (979, 979, SMALL, 489),
         (9_800, 980, SMALL, 0),
         (9_800, 979, SMALL, 4_900),
-        (200, 200, SMALL, 100),
-        (199, 199, SMALL, 0),
+        (40, 40, SMALL, 20),
+        (39, 39, SMALL, 0),
         (9_000, 9_000, LARGE, 4_500),
         (35_000, 35_000, LARGE, 5_000),
         (56_000, 50_000, LARGE, 5_600),
@@ -178,3 +179,13 @@ def test_weights_that_are_not_trained_memorise_nothing(n_rows, held_out):
     for parameter in list(frozen.parameters())[:-2]:  # 130 are left
         parameter.requires_grad = False
     assert n_selection_rows(n_rows, n_rows, frozen) == held_out
+
+
+@pytest.mark.parametrize("n_rows", [100, 240])
+def test_a_network_is_not_sure_of_what_it_memorised_from_few_rows(n_rows):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((n_rows, 40)), rng.integers(0, 2, n_rows)
+    model = SeldonianClassifier(constraints="ACC >= 0.6", module__hidden=(64,), random_state=0)
+    with pytest.warns(NoSolutionFoundWarning):
+        model.fit(X, y)
+    assert model.history_["passing_0"].iloc[-1] < 0.7
