@@ -44,8 +44,6 @@ from _rate_summary import (
 )
 from _table import append, lacking, read
 from joblib import Parallel, delayed
-from skorch.callbacks import LRScheduler
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 import sklearn_seldonian
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
@@ -60,23 +58,10 @@ SETTINGS: dict[str, Any] = {
     "module__hidden": (),  # a linear model
     "safety_size": SAFETY_SHARE,
     "delta": DELTA,
-    "batch_size": 128,
-    "lr": 0.01,
-    "multiplier_lr": 0.1,  # large, because there are only a few hundred steps
-    "optimizer__weight_decay": 0.05,  # German credit has 57 features and 200 candidate rows
     "device": "cpu",
 }
 # One fit in twenty may fail its test. Drawn decisions get a higher power, which costs little loss.
 POWER = {"argmax": 0.95, "sample": 0.96}
-STEPS, MIN_EPOCHS = 400, 20
-# The learning rate decreases to zero, so that the rates converge where the constraint binds.
-SCHEDULE = CosineAnnealingLR
-
-
-def n_epochs(m: int) -> int:
-    """Enough for `STEPS` gradient steps on the candidate rows, and at least `MIN_EPOCHS`."""
-    batches = math.ceil((1 - SETTINGS["safety_size"]) * m / SETTINGS["batch_size"])
-    return max(MIN_EPOCHS, math.ceil(STEPS / batches))
 
 
 # -- one trial ----------------------------------------------------------------------------------
@@ -116,12 +101,9 @@ def run_trial(config: Config, decision: str, m: int, trial: int, data: str) -> T
     """Draw, fit, and score on the population."""
     torch.set_num_threads(1)
     people, drawn = population(config.dataset, data), draw(config.dataset, m, trial, data)
-    epochs = n_epochs(m)
     model = SeldonianClassifier(
         constraints=config.text,
         decision=decision,
-        max_epochs=epochs,
-        callbacks=[LRScheduler(SCHEDULE, T_max=epochs)],
         power=POWER[decision],
         random_state=drawn.seed,
         **SETTINGS,
@@ -181,7 +163,7 @@ def code_version() -> str:
     """A fingerprint of the package's sources and of the settings."""
     sources = sorted(Path(sklearn_seldonian.__file__).parent.rglob("*.py"))
     text = b"".join(path.read_bytes() for path in sources)
-    settings = SETTINGS, POWER, STEPS, MIN_EPOCHS, SCHEDULE.__name__
+    settings = SETTINGS, POWER
     return hashlib.sha1(text + repr(settings).encode()).hexdigest()[:8]
 
 

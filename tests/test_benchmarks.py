@@ -17,7 +17,7 @@ from _table import append
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from solution_rate import Job, Trial, read_engine, read_trials, run_trial
+from solution_rate import SETTINGS, Job, Trial, read_engine, read_trials, run_trial
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 DATA = str(SHARED / "data")
@@ -28,8 +28,7 @@ POPULATIONS = [*DATASETS, pytest.param("adult", marks=needs_shared)]
 
 @pytest.fixture
 def few_steps(monkeypatch):
-    monkeypatch.setattr("solution_rate.STEPS", 20)
-    monkeypatch.setattr("solution_rate.MIN_EPOCHS", 2)
+    monkeypatch.setitem(SETTINGS, "max_epochs", 2)
 
 
 def first(dataset):
