@@ -6,13 +6,18 @@ import inspect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_array
 
 from sklearn_seldonian.data._arrays import check_finite, check_kinds
 from sklearn_seldonian.data._columns import is_table, of_table
+
+# The number of rows on which a fitted preprocessor is tried before training.
+N_CHECKED = 32
 
 
 class Preprocessed(NamedTuple):
@@ -39,7 +44,18 @@ def fit_preprocessor(
     """Fit a clone of `preprocessor` to some rows and their labels.
 
     Its output may be sparse if `sparse` is True. It is given `groups` if it has this parameter.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If its output is not one row of numbers per row, or not a function of that row.
     """
+    fitted = _fitted(preprocessor, X, y, sparse, groups)
+    _check_rows_are_independent(fitted.transformer, X, sparse)
+    return fitted
+
+
+def _fitted(preprocessor: Any, X: Any, y: Any, sparse: bool, groups: Any) -> Preprocessed:
     transformer = clone(preprocessor)
     steps = getattr(transformer, "steps", [("sampler", transformer)])
     if any(hasattr(step, "fit_resample") for _, step in steps):
@@ -77,6 +93,32 @@ def transformed(transformer: Any, X: Any, sparse: bool = False) -> Any:
     It may be sparse if `sparse` is True.
     """
     return _checked(transformer.transform(X), X, transformer, sparse)
+
+
+def _check_rows_are_independent(transformer: Any, X: Any, sparse: bool) -> None:
+    """Refuse a transformer whose output for a row is not a function of that row."""
+    half = min(_num_samples(X), N_CHECKED) // 2
+    if not half:
+        return
+    parts = (_safe_indexing(X, np.arange(n)) for n in (2 * half, half))
+    together, apart = (
+        np.asarray(_dense(transformed(transformer, part, sparse))[:half], dtype=float)
+        for part in parts
+    )
+    sizes = 1e-3 * (np.abs(together).max(axis=0, initial=0.0) + np.abs(together))
+    if together.shape != apart.shape or (np.abs(together - apart) > sizes).any():
+        name = type(getattr(transformer, "estimator", transformer)).__name__
+        raise ValueError(
+            f"The output of {name} for a row changes with the other rows that it gets, or from one "
+            "call to the next, so decisions cannot be certified. A possible cause is a "
+            "FunctionTransformer that subtracts a mean over the rows it gets: use StandardScaler, "
+            "which learns the mean in fit."
+        )
+
+
+def _dense(returned: Any) -> Any:
+    is_sparse: bool = issparse(returned)
+    return returned.toarray() if is_sparse else returned
 
 
 def _checked(returned: Any, X: Any, transformer: Any, sparse: bool) -> Any:

@@ -11,16 +11,21 @@ from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from scipy.sparse import csr_array
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
+from sklearn_seldonian import (
+    NoSolutionFoundWarning,
+    SeldonianClassifier,
+    SeldonianMetaClassifier,
+)
 from sklearn_seldonian.metrics import solution_found
 from sklearn_seldonian.modules import MLP
 
@@ -295,3 +300,46 @@ class TestContainers:
         y[3] = target
         with pytest.raises(ValueError, match="y contains infinity"):
             fitted(blobs[0], y, (), StandardScaler())
+
+
+class Noisy(LogisticRegression):
+    """Its probabilities differ in every call."""
+
+    def predict_proba(self, X):
+        noisy = np.clip(
+            super().predict_proba(X)[:, 1] + 0.2 * np.random.default_rng().random(len(X)), 0, 1
+        )
+        return np.column_stack([1 - noisy, noisy])
+
+
+def centred(X):
+    return X - X.mean(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (SeldonianClassifier(preprocessor=FunctionTransformer(centred)), "FunctionTransformer"),
+        (
+            SeldonianMetaClassifier(
+                LogisticRegression(), preprocessor=FunctionTransformer(centred)
+            ),
+            "FunctionTransformer",
+        ),
+        (
+            SeldonianMetaClassifier(
+                make_pipeline(FunctionTransformer(centred), LogisticRegression())
+            ),
+            "Pipeline",
+        ),
+        (SeldonianMetaClassifier(Noisy()), "Noisy"),
+    ],
+)
+def test_what_is_returned_for_a_row_must_not_depend_on_other_rows_or_calls(model, name):
+    """The rows of a test would get other decisions one by one."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2)) * [1, 1e6] + [5, 0]
+    y = (X[:, 0] + rng.normal(size=400) > 5).astype(int)
+    model = clone(model).set_params(constraints="ACC >= 0.6", random_state=0)
+    with pytest.raises(ValueError, match=f"The output of {name} for a row changes with"):
+        model.fit(X, y)
