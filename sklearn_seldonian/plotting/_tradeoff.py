@@ -224,7 +224,7 @@ def _with_limit(constraint: Constraint, limit: float) -> Constraint:
 def _fitted(
     estimator: Any, constraints: list[Constraint], X: Any, y: Any, sensitive_features: Any
 ) -> tuple[Any, float]:
-    """The certificate, and the score on the safety rows, NaN if no solution was found."""
+    """The certificate, and the score on the safety rows with labels; NaN without a solution."""
     with warnings.catch_warnings():  # the plot shows for which limits no solution was found
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
         warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # is given once for all fits
@@ -232,8 +232,12 @@ def _fitted(
         estimator.fit(X, y, sensitive_features=sensitive_features)
     if not estimator.solution_found_:
         return estimator.certificate_, np.nan
-    tested = (_safe_indexing(each, estimator.safety_indices_) for each in (X, y))
+    tested = estimator.safety_indices_
+    labels = np.asarray(_safe_indexing(y, tested), dtype=object)
+    known = ~pd.isna(labels)
+    labelled, y_true = tested[known], np.array(labels[known].tolist())
     if sensitive_features is not None:
-        sensitive_features = _safe_indexing(sensitive_features, estimator.safety_indices_)
+        sensitive_features = _safe_indexing(sensitive_features, labelled)
     seen = groups_for(estimator, "score", sensitive_features)
-    return estimator.certificate_, estimator.score(*tested, **seen)
+    score = estimator.score(_safe_indexing(X, labelled), y_true, **seen)
+    return estimator.certificate_, score

@@ -149,3 +149,16 @@ class TestTradeoff:
         X, y = (each[model.safety_indices_] for each in blobs)
         seen = groups.iloc[model.safety_indices_]
         assert display.results["score"][0] == (model.predict(X, seen) == y).mean()
+
+
+@pytest.mark.parametrize("gap", [np.nan, None])
+def test_rows_without_a_label_are_not_scored(gap):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2))
+    y = (X[:, 0] + rng.normal(size=400) > 0).astype(int).astype(object if gap is None else float)
+    y[::5] = gap
+    model = SeldonianClassifier(
+        constraints="FPR <= 0.5", module__hidden=(), missing="exclude", random_state=0, max_epochs=3
+    )
+    results = TradeoffDisplay.from_estimator(model, X, y, [0.5]).results
+    assert results["score"].between(0.5, 1).all()
