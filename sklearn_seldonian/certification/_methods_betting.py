@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -14,6 +14,7 @@ from sklearn_seldonian import bounds
 from sklearn_seldonian.bounds._betting import betting_test
 from sklearn_seldonian.bounds._capital import FEW_LIMITS
 from sklearn_seldonian.bounds._least import least_mean_test
+from sklearn_seldonian.bounds._search import halve
 from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
 from sklearn_seldonian.certification._method import BETTING, BETTING_ON_UNITS, Method
 from sklearn_seldonian.certification._methods_normal import normal_upper
@@ -57,7 +58,7 @@ def betting(atom: Atom, evidence: Evidence) -> Method | None:
             if not bottom.any():
                 return math.inf
             ends = top.mean() / bottom.mean(), highest / bottom.mean()
-            upper = _least_certified(at_most, delta, *ends)
+            upper = halve(lambda limit: at_most(limit).upper(delta) <= 0.0, *ends, HALVINGS)
             return approximate_excess(atom, ratio, upper, evidence)
 
         return replace(at_most(ratio.limit), approximate_upper=approximate_upper)
@@ -113,20 +114,12 @@ def _betting_on_a_drawn_ratio(atom: Atom, evidence: Evidence) -> Method | None:
         return _betting_on_a_ratio(trials, successes, (1.0, 1.0), 1.0 / share)
 
     def approximate_upper(delta: float) -> float:
+        """The smallest excess that the test certifies, up to a small part of the possible ones."""
         estimate = weight * float(successes.sum() / trials.sum()) + constant
-        return _least_certified(at_most, delta, estimate, max(weight, 0.0) + constant)
+        largest = max(weight, 0.0) + constant
+        return halve(lambda e: at_most(e).upper(delta) <= 0.0, estimate, largest, HALVINGS)
 
     return replace(at_most(0.0), approximate_upper=approximate_upper)
-
-
-def _least_certified(
-    at_most: Callable[[float], Method], delta: float, low: float, high: float
-) -> float:
-    """The smallest limit between two that ``at_most(limit)`` certifies, up to a small part."""
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2.0
-        low, high = (low, middle) if at_most(middle).upper(delta) <= 0.0 else (middle, high)
-    return high
 
 
 def _betting_on_a_ratio(

@@ -15,11 +15,22 @@ ROUNDING = 1e-12
 
 
 class Ratio(NamedTuple):
-    """``a <= limit * b`` for two means: the positions of a and b, and whose complement counts."""
+    """An atom with ``h = weight * (a - limit * b)`` for two means a and b.
+
+    Attributes
+    ----------
+    order : pair of int
+        The positions of a and b among the atom's estimands.
+    complemented : pair of bool
+        For each estimand, whether its complement counts.
+    limit : float
+    weight : float > 0
+    """
 
     order: tuple[int, int]
     complemented: tuple[bool, bool]
     limit: float
+    weight: float
 
 
 def ratio_of_two(atom: Atom) -> Ratio | None:
@@ -34,22 +45,21 @@ def ratio_of_two(atom: Atom) -> Ratio | None:
         weights = (-w1 if first else w1), (-w2 if second else w2)
         if abs(constant) <= ROUNDING * max(abs(w1), abs(w2)) and min(weights) < 0.0 < max(weights):
             top = int(weights[1] > 0.0)
-            return Ratio((top, 1 - top), (first, second), -weights[1 - top] / weights[top])
+            limit = -weights[1 - top] / weights[top]
+            return Ratio((top, 1 - top), (first, second), limit, weights[top])
     return None
 
 
 def approximate_excess(atom: Atom, ratio: Ratio, upper: float, evidence: Evidence) -> float:
     """About the bound on h that a bound on the ratio implies.
 
-    A bound on the ratio is not one on h, which is proportional to ``a - limit * b``. Training needs
-    one nevertheless, and gets the one for which b is its estimate.
+    A bound on the ratio is not one on h, which also depends on b. Training needs one nevertheless,
+    and gets the one for which b is its estimate.
     """
-    top, bottom = ratio.order
+    _, bottom = ratio.order
     estimate = evidence.samples[atom.estimands[bottom]].estimate
     denominator = 1.0 - estimate if ratio.complemented[bottom] else estimate
-    if atom.linear is None or not denominator > 0.0:
-        return math.inf
-    return abs(atom.linear.weights[top]) * (upper - ratio.limit) * denominator
+    return ratio.weight * (upper - ratio.limit) * denominator if denominator > 0.0 else math.inf
 
 
 def quotient(atom: Atom, ratio: Ratio) -> Node:

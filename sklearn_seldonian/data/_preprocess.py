@@ -56,6 +56,7 @@ def fit_preprocessor(
 
 
 def _fitted(preprocessor: Any, X: Any, y: Any, sparse: bool, groups: Any) -> Preprocessed:
+    """A clone of `preprocessor` fitted to the rows, and its output for them."""
     transformer = clone(preprocessor)
     steps = getattr(transformer, "steps", [("sampler", transformer)])
     if any(hasattr(step, "fit_resample") for _, step in steps):
@@ -117,6 +118,7 @@ def _check_rows_are_independent(transformer: Any, X: Any, sparse: bool) -> None:
 
 
 def _dense(returned: Any) -> Any:
+    """An array, also if the output is sparse."""
     is_sparse: bool = issparse(returned)
     return returned.toarray() if is_sparse else returned
 

@@ -22,6 +22,8 @@ from sklearn_seldonian.certification._requests import (
 from sklearn_seldonian.constraints import Constraint, Number, constant_value, parse_all
 from sklearn_seldonian.data._arguments import groups_for
 from sklearn_seldonian.data._arrays import as_arrays
+from sklearn_seldonian.data._columns import are_missing
+from sklearn_seldonian.data._targets import labels_given
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 
 # A limit that is this many times the largest given limit, and at least this, has no effect.
@@ -233,11 +235,10 @@ def _fitted(
     if not estimator.solution_found_:
         return estimator.certificate_, np.nan
     tested = estimator.safety_indices_
-    labels = np.asarray(_safe_indexing(y, tested), dtype=object)
-    known = ~pd.isna(labels)
-    labelled, y_true = tested[known], np.array(labels[known].tolist())
+    labels = np.asarray(_safe_indexing(y, tested))
+    labelled, labels = tested[~are_missing(labels)], labels_given(labels)
     if sensitive_features is not None:
         sensitive_features = _safe_indexing(sensitive_features, labelled)
     seen = groups_for(estimator, "score", sensitive_features)
-    score = estimator.score(_safe_indexing(X, labelled), y_true, **seen)
+    score = estimator.score(_safe_indexing(X, labelled), labels, **seen)
     return estimator.certificate_, score

@@ -193,6 +193,7 @@ class Lagrangian:
         gradient : tensor of shape (n_rows, K + V)
             The gradient of the loss in the entries.
         """
+        y = y.to(scores.device)
         self._uncounted.append((rows.strata, scores[: len(y)].detach(), y))
         n_models = len(scores) // len(y)
         gradient = torch.cat([rows.gradient.to(scores.dtype)] * n_models)

@@ -369,8 +369,7 @@ class LagrangianNet(PredictingNet):
         loss, of_all, scores = self._losses(scores, y)
         roots, gradients = [of_all], list[torch.Tensor | None]([None])
         if self.problem.atoms:
-            other_y, weights = others[0].to(outputs.device), others[1]
-            entries, gradient = self._lagrangian.constraint_gradient(constrained, other_y, weights)
+            entries, gradient = self._lagrangian.constraint_gradient(constrained, *others)
             roots.append(entries)
             gradients.append(gradient)
         torch.autograd.backward(roots, gradients)
